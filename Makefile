@@ -60,6 +60,7 @@ bench: $(BENCH)
 	$(BIN)/python -m benchmarks.process
 	$(BIN)/python -m benchmarks.requests
 	$(BIN)/python -m benchmarks.liquidation
+	$(BIN)/python -m benchmarks.depth
 	$(BIN)/python -m benchmarks.paper
 
 docs: $(STAMP)

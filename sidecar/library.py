@@ -103,6 +103,27 @@ class PositionTracker(CoreTracker):
         )
         self.apply(ev.Quotes(at=now, quotes=(ev.Quote(product.book, low, high, now, *sizes),)))
 
+    def depth(
+        self,
+        product_id: str,
+        bids: Iterable[tuple[Number, Number]],
+        asks: Iterable[tuple[Number, Number]],
+        *,
+        at: datetime | None = None,
+    ) -> None:
+        """Both sides of a product's book as (price, size) in order units, best first: what `max_order_slippage` and
+        `max_exit_cost` go by. At most 50 levels a side; of these, levels from the 21st on may each stand for several
+        at the worst of their prices. Tell it anew while it lasts: it is good for `max_depth_age_s`.
+
+        Raises Untrusted for levels that are not in order, or are not positive.
+        """
+        now, book = self._at(at), self.books.product(product_id).book
+        below, above = (
+            tuple((number("price", price), number("size", size)) for price, size in side)
+            for side in (bids, asks)
+        )
+        self.apply(ev.DepthSeen(at=now, books=(ev.Depth(book, below, above, now),)))
+
     def balance(
         self,
         currency: str,

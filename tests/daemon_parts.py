@@ -85,6 +85,7 @@ class Said:
         self.fee_tier: ev.FeesRead | None = None
         self.fails_with: Exception | None = None
         self.essentials_suffice: bool | None = None  # for the last reader of the account
+        self.depths: dict[str, ev.Depth] = {}  # of books that can be read
         self.books_read: list[tuple[str, ...]] = []
         self.before_recent: Callable[[], object] = lambda: None
 
@@ -118,6 +119,11 @@ class Said:
     async def quotes(self, books: tuple[str, ...], *, urgent: bool) -> list[ev.Quote]:
         self.books_read.append(books)
         return []
+
+    async def depth(self, book: str) -> ev.Depth:
+        if book not in self.depths:
+            raise Unknown("GET /product_book", 503, "HTTP 503")
+        return self.depths[book]
 
     async def products(self) -> ev.ProductsListed:
         assert self.listed is not None

@@ -5,7 +5,7 @@ world.quote("BTC-USD", 64000)
 assert world.ask(limit_order(size="0.1", price="64000")).codes == ("MAX_ORDER_NOTIONAL",)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
@@ -125,6 +125,17 @@ class World:
         offered = None if size is None else D(size)
         quote = ev.Quote(product_id, low, high, self.now, offered, offered)
         return self.send(ev.Quotes, quotes=(quote,))
+
+    def depth(
+        self,
+        product_id: str = "BTC-USD",
+        *,
+        bids: Iterable[tuple[object, object]] = ((63_990, 1), (63_900, 10)),
+        asks: Iterable[tuple[object, object]] = ((64_010, 1), (64_100, 10)),
+    ) -> list[Action]:
+        """Both sides of a book, as (price, size), best first."""
+        below, above = (tuple((D(price), D(size)) for price, size in side) for side in (bids, asks))
+        return self.send(ev.DepthSeen, books=(ev.Depth(product_id, below, above, self.now),))
 
     def stand(self, product_id: str, price: object) -> list[Action]:
         """Quote a price until it is confirmed: three times within two seconds; all actions."""

@@ -43,9 +43,11 @@ class Feed:
         *,
         now: Callable[[], datetime] = clock.now,
         tls: ssl.SSLContext | None = None,
+        compressed: bool = True,
     ) -> None:
         """`urls`: the host, and others that do as well when it cannot be reached; `now`: the market
-        clock; `tls`: for a server whose certificate is no public authority's.
+        clock; `tls`: for a server whose certificate is no public authority's; `compressed`: whether
+        frames may be, and are then unpacked whole, at once.
         """
         self.session = session
         self._urls = tuple(urls)
@@ -53,6 +55,7 @@ class Feed:
         self._hand_over = hand_over
         self._now = now
         self._tls = tls
+        self._compression = "deflate" if compressed else None
         self._outgoing: asyncio.Queue[Subscribe] = asyncio.Queue(WAITING_MAX)
         self._ending = asyncio.Event()
         self._reason = ""
@@ -69,6 +72,10 @@ class Feed:
         """Listen to these products from now on, and to no others."""
         self._carry_out(self.session.follow(products, clock.wall()))
 
+    def renew(self, products: Iterable[str]) -> None:
+        """Have these of the products told from the beginning, by a new snapshot."""
+        self._carry_out(self.session.renew(products, clock.wall()))
+
     async def _connect_once(self) -> None:
         """One connection, from its beginning to its end, which is told before it is closed: a silent
         peer takes its time over that.
@@ -82,6 +89,7 @@ class Feed:
                 url,
                 ssl=(self._tls or True) if url.startswith("wss:") else None,
                 max_size=FRAME_BYTES_MAX,
+                compression=self._compression,
                 open_timeout=OPEN_WITHIN_S,
                 close_timeout=CLOSE_WITHIN_S,
                 ping_interval=None,  # Coinbase's heartbeats are the watchdog

@@ -136,6 +136,15 @@ class Tickers(Struct, frozen=True):
     rows: tuple[Ticker, ...]
 
 
+class LevelNews(Struct, frozen=True):
+    """A frame of the level2 channel, which came in at this time, with its events unread: a snapshot of a large book
+    takes a tenth of a second to take in, so `levels` reads it in parts.
+    """
+
+    at: datetime
+    events: msgspec.Raw
+
+
 class Orders(Struct, frozen=True):
     """One event of the user channel. A snapshot is state, an update a change."""
 
@@ -157,7 +166,7 @@ class Refused(Struct, frozen=True):
     message: str
 
 
-News = Tickers | ev.FuturesSummaryRead | Orders  # the content that is for the core
+News = Tickers | LevelNews | ev.FuturesSummaryRead | Orders  # the content that is for the core
 FrameContent = News | Subscribed | Refused
 
 
@@ -349,12 +358,17 @@ def futures_summary(
     )
 
 
+def _read_levels(envelope: Envelope, at: datetime) -> list[FrameContent]:
+    return [LevelNews(at, envelope.events)]
+
+
 def _read_acks(envelope: Envelope, _at: datetime) -> list[FrameContent]:
     return [Subscribed(event.subscriptions) for event in _acks(envelope.events)]
 
 
 READERS: Final = {
     "ticker": _read_tickers,
+    "l2_data": _read_levels,
     "user": _read_users,
     "futures_balance_summary": _read_futures,
     "subscriptions": _read_acks,
@@ -365,6 +379,9 @@ READERS: Final = {
 USER_CHANNELS: Final = ("heartbeats", "user", "futures_balance_summary")
 OPTIONAL_CHANNELS: Final = ("futures_balance_summary",)
 TICKER: Final = "ticker"
+LEVEL2: Final = "level2"  # by this name it is asked for and acknowledged; its frames say l2_data
 MARKET_CHANNELS: Final = ("heartbeats", TICKER)
-# Those that are asked for by product. `user` is taken whole: no order may be missed.
-PRODUCT_CHANNELS: Final = frozenset({TICKER})
+# On a connection of their own: a burst of levels is no reason for a price to come late.
+DEPTH_CHANNELS: Final = ("heartbeats", LEVEL2)
+# Those that are asked for by product, at most one on a connection. `user` is taken whole: no order may be missed.
+PRODUCT_CHANNELS: Final = frozenset({TICKER, LEVEL2})

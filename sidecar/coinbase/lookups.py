@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from sidecar.coinbase import key_rows, market_rows, order_rows, position_rows, refusals
 from sidecar.coinbase.frames import is_ours
+from sidecar.coinbase.gathering import both_gathered
 from sidecar.coinbase.reading import WORDS_MAX, read_each, rfc3339, table, tables, text
 from sidecar.coinbase.rest import Refused, Rest
 from sidecar.core.liquidation.attempts import LACKS_FUNDS
@@ -23,6 +24,7 @@ from sidecar.core.vocabulary.products import Product, product_from_coinbase
 
 ORDERS_A_PAGE: Final = 250
 NAMED_A_CALL: Final = 50  # ids in one query: some two kilobytes of address
+DEPTH_LEVELS: Final = 500  # of each side of a book: some forty kilobytes
 SOURCES: Final = ("RETAIL_ADVANCED", "RETAIL_SIMPLE")
 KINDS: Final = ("SPOT", "FUTURE")
 GRANULARITIES: Final = {3_600: "ONE_HOUR", 21_600: "SIX_HOUR", 86_400: "ONE_DAY"}  # by seconds
@@ -79,6 +81,14 @@ class Lookups:
         for fault in left_out:
             self._complain(fault)
         return found
+
+    async def depth(self, product_id: str) -> ev.Depth:
+        """This book's levels, as of when the read began. Raises CallFailed, and Untrusted."""
+        at = self._now()
+        query: dict[str, str | int] = {"product_id": product_id, "limit": DEPTH_LEVELS}
+        answer = await self._rest.get("/product_book", query)
+        book = market_rows.product_book(answer, product_id)
+        return ev.Depth(product_id, *both_gathered(book), at)
 
     async def closes(self, span: Span, period_s: int) -> ev.ClosesRead:
         """A book's closes of `CANDLES_A_CALL` periods at most, each of `period_s` seconds (one

@@ -6,10 +6,12 @@ Source: Coinbase Advanced Trade API, Products, Public.
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 
 from sidecar.coinbase.frames import offered
-from sidecar.coinbase.reading import NAME_MAX, Row, moment, number, price, required, tables
+from sidecar.coinbase.levels import LevelRow
+from sidecar.coinbase.local_book import LocalBook
+from sidecar.coinbase.reading import NAME_MAX, Row, moment, number, price, required, table, tables
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.core.vocabulary.money import ZERO, is_sane
@@ -45,6 +47,21 @@ def _best(levels: Sequence[Row]) -> tuple[Decimal, Decimal | None] | None:
     if best is not None and not is_sane(best):
         raise Untrusted("price cannot be")
     return None if best is None else (best, offered(levels[0].get("size")))
+
+
+def product_book(answer: Row, product_id: str) -> LocalBook:
+    """`GET /product_book`, asked for this book. Raises Untrusted where it is another's, or cannot be."""
+    told = table(answer.get("pricebook"), "pricebook")
+    if required(told, "product_id") != product_id:
+        raise Untrusted(f"product_book of {product_id}: another book was told")
+    book = LocalBook()
+    book.begin()
+    sides: tuple[tuple[str, Literal["bid", "offer"]], ...] = (("bids", "bid"), ("asks", "offer"))
+    for name, side in sides:
+        rows = tables(told.get(name), name)
+        book.take(LevelRow(side, required(row, "price"), required(row, "size")) for row in rows)
+    book.end()
+    return book
 
 
 def closes(rows: Iterable[Row], left_out: list[str]) -> tuple[tuple[int, Decimal], ...]:

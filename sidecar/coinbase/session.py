@@ -21,8 +21,11 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from sidecar.coinbase.frames import (
+    LEVEL2,
     PRODUCT_CHANNELS,
+    TICKER,
     FrameContent,
+    LevelNews,
     News,
     Orders,
     Refused,
@@ -43,6 +46,8 @@ COMPLAINTS_MAX: Final = 100  # texts kept, so that none is told again and again
 AGAIN_AFTER_S: Final = 30.0  # a product that Coinbase does not take up is asked for again
 AGAIN_MAX: Final = 20  # and so many at once: a subscription is a message with a signed token
 SNAPSHOT_BATCH: Final = 50  # a batch with fewer orders is the snapshot's last
+# What is read over REST instead of a channel that Coinbase refuses for a product.
+INSTEAD: Final = {TICKER: "its quotes are read over REST", LEVEL2: "its depth is read over REST"}
 SNAPSHOT_WITHIN_S: Final = 2.0  # an exact multiple of fifty may end without an empty batch
 
 State = Literal["connecting", "subscribing", "live"]
@@ -134,12 +139,13 @@ class Session:
         """
         self.state: State = "connecting"
         self.channels = tuple(channels)
+        self._by_product = tuple(name for name in self.channels if name in PRODUCT_CHANNELS)
         self.products = tuple(products)
         self._optional = frozenset(optional)
         self._stamped = stamped
         self._lag = lag
         self._acknowledged: set[str] = set()
-        self._products_on: set[str] = set()  # as last acknowledged, by every channel that takes any
+        self.products_on: set[str] = set()  # as last acknowledged, by every channel that takes any
         self._check_at: float | None = None  # when to see whether changes of products were taken up
         self._snapshot_due: float | None = None  # until when a user snapshot may still go on
         self._sequence: int | None = None
@@ -154,13 +160,14 @@ class Session:
         self._alone: dict[str, int] = {}  # how often each that is not on was asked for by itself
         self._complaints: set[str] = set()  # told on this connection
         self.heard = 0.0  # wall seconds of the last frame, of any kind
+        self.told_at: datetime | None = None  # the moment that it is of, on the market clock
         self._answered = 0.0  # wall seconds of the opening, or of the last part's answer
 
     def opened(self, wall: float) -> list[Step]:
         """The connection stands: subscribe."""
         self._move("opened")
         self._acknowledged.clear()
-        self._products_on.clear()
+        self.products_on.clear()
         self._sequence = self._late = self._error_at = None
         self._error, self._asked, self._parts_sent = "", NOTHING, 0
         for kept in (self._parts, self.left_out, self._complaints, self._alone):
@@ -191,6 +198,7 @@ class Session:
         if steps is None:
             return []  # late: a newer frame has come
         late_s, behind = self._see_lag(envelope.timestamp, wall)
+        self.told_at = at - timedelta(seconds=late_s)
         steps += behind
         try:
             for heard in said(envelope, at):
@@ -256,19 +264,21 @@ class Session:
 
     def _subscribe_again(self, wall: float) -> list[Step]:
         """Ask again for products not acknowledged: one by one, so that a bad one spoils no other."""
-        missing = [name for name in self.products if name not in self._products_on]
+        missing = [name for name in self.products if name not in self.products_on]
         self._check_at = wall + AGAIN_AFTER_S if missing else None
         refused = [n for n in missing if self._alone.get(n) and n not in self.left_out]
         steps: list[Step] = [self._leave_out(name) for name in refused]
-        channels = [channel for channel in self.channels if channel in PRODUCT_CHANNELS]
         turn = sorted(missing, key=lambda name: self._alone.get(name, 0))[:AGAIN_MAX]
         self._alone = {name: self._alone.get(name, 0) + (name in turn) for name in missing}
-        return steps + [Subscribe(channel, (name,)) for channel in channels for name in turn]
+        return steps + [
+            Subscribe(channel, (name,)) for channel in self._by_product for name in turn
+        ]
 
     def _leave_out(self, name: str) -> Complaint:
         """It was asked for alone, and is not on."""
         self.left_out.add(name)
-        return Complaint(f"{name} is left out: its quotes are read over REST")
+        words = [INSTEAD[channel] for channel in self._by_product if channel in INSTEAD]
+        return Complaint(f"{name} is left out: {', '.join(words) or 'it is not asked for again'}")
 
     def follow(self, products: Iterable[str], wall: float) -> list[Step]:
         """Listen to these products from now on, and to no others."""
@@ -281,11 +291,22 @@ class Session:
             return []
         self._check_at = wall + SUBSCRIBE_WITHIN_S
         steps: list[Step] = []
-        for channel in self.channels:
-            if channel in PRODUCT_CHANNELS:
-                steps += [Subscribe(channel, new)] if new else []
-                steps += [Subscribe(channel, gone, leave=True)] if gone else []
+        for channel in self._by_product:
+            steps += [Subscribe(channel, new)] if new else []
+            steps += [Subscribe(channel, gone, leave=True)] if gone else []
         return steps
+
+    def renew(self, products: Iterable[str], wall: float) -> list[Step]:
+        """Have these of the products told from the beginning, by a snapshot: they are left, and asked for again."""
+        some = tuple(name for name in products if name in self.products)
+        if self.state == "connecting" or not some:
+            return []
+        self._check_at = wall + SUBSCRIBE_WITHIN_S
+        self.products_on -= {*some}
+        both = (True, False)
+        return [
+            Subscribe(channel, some, leave=leave) for channel in self._by_product for leave in both
+        ]
 
     # ---------------------------------------------------------------------------------------------
 
@@ -305,8 +326,8 @@ class Session:
 
     def _on_everywhere(self, channels: Mapping[str, Iterable[str]]) -> set[str]:
         """The products that every channel of products has; one that is optional may be missing as a whole."""
-        needed = [name for name in self.channels if name in PRODUCT_CHANNELS]
-        needed = [name for name in needed if name in channels or name not in self._optional]
+        optional = self._optional
+        needed = [name for name in self._by_product if name in channels or name not in optional]
         each = [{*channels.get(name, ())} for name in needed]
         return set.intersection(*each) if each else set()
 
@@ -351,8 +372,10 @@ class Session:
                 return self._refused(f"Coinbase answered: {message[:200]}", wall)
             case Subscribed(channels):
                 self._acknowledged = {*channels}
-                self._products_on = self._on_everywhere(channels)
-                self.left_out -= self._products_on
+                self.products_on = self._on_everywhere(channels)
+                if self._check_at is None and not self.products_on >= {*self.products}:
+                    self._check_at = wall + SUBSCRIBE_WITHIN_S  # a subscription has ended by itself
+                self.left_out -= self.products_on
                 asked = self._asked
                 if asked is not NOTHING and {*asked.products} <= {*channels.get(asked.channel, ())}:
                     return self._next_part(wall)
@@ -398,8 +421,10 @@ class Session:
 
 
 def _as_of(heard: FrameContent, at: datetime, late_s: float) -> FrameContent:
-    """Quotes of a late frame are of the time when Coinbase told them."""
-    if not late_s or not isinstance(heard, Tickers):
+    """Quotes and levels of a late frame are of the time when Coinbase told them."""
+    if not late_s or not isinstance(heard, Tickers | LevelNews):
         return heard
     then = at - timedelta(seconds=late_s)
+    if isinstance(heard, LevelNews):
+        return LevelNews(then, heard.events)
     return Tickers(heard.at, tuple(Ticker(then, ticker.row) for ticker in heard.rows))

@@ -35,11 +35,13 @@ limits.max_order_rate = { count = 10, window_s = 1 }
 limits.duplicate_order = { count = 1, window_s = 5 }
 limits.max_notional_in = { usd = 20000, window_s = 3600 }
 limits.price_collar = 0.05
+limits.max_order_slippage = 0.005
 limits.trading_hours = { zone = "America/New_York", windows = ["Mon-Fri 09:30-16:00"] }
 limits.max_gross_exposure = 50000
 limits.max_net_exposure = 30000
 limits.max_strategy_share = 0.5
 limits.max_concentration = 0.5
+limits.max_exit_cost = 0.02
 limits.losing_streak = { trades = 4, cool_down = "2h" }
 limits.max_weekly_loss = 0.15
 limits.max_monthly_loss = "20000 USD"

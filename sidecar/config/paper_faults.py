@@ -80,6 +80,19 @@ class Faults(Table):
     refused_channel: Channel = Field(
         "", description="websocket: subscriptions to this channel are refused; empty: none is"
     )
+    end_subscription: ProductOrNone = Field(
+        "",
+        description="websocket: the market's channels tell no more of this product, once, and acknowledge what is "
+        "left; empty: of each they do",
+    )
+    crossed_depth: Count = Field(
+        0, description="websocket: updates of level2 that also tell a bid at the best ask, count"
+    )
+    deep_books: Annotated[Whole, Field(ge=0, le=15_000)] = Field(
+        0,
+        description="websocket: snapshots of level2 have so many levels more on each side, a price step apart, "
+        "as production's have",
+    )
     nagging_errors: bool = Field(
         default=False,
         description="websocket: every connection begins with an error frame, and has another each second",

@@ -320,6 +320,12 @@ class Liquidation(Table):
     confirm_quotes: Whole = Field(
         3, ge=1, le=100, description="how many distinct quotes must show the breach"
     )
+    exit_depth_factor: Number = Field(
+        Decimal("0.1"),
+        gt=0,
+        le=1,
+        description="part of the depth of today by which the price and the seconds of an exit are shown a second time",
+    )
 
 
 class Operator(Table):

@@ -17,6 +17,7 @@ from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.context.state import Level, TradingState
 from sidecar.core.guards.deposit_watch import DepositWatch
+from sidecar.core.guards.depth_watch import DepthWatch
 from sidecar.core.guards.doubt_watch import DoubtWatch
 from sidecar.core.guards.loosening import Loosening
 from sidecar.core.guards.loss_demands import demands
@@ -104,6 +105,7 @@ class RiskManager:
         self.watch = LossWatch(self.desk, settings, self.liquidator)
         self.doubts = DoubtWatch(self.desk, settings)
         self.peg = UsdcPegWatch(self.desk)
+        self.depth = DepthWatch(self.desk, settings)
         self.deposits = DepositWatch(self.desk, self.watch.bounds)
         self.shocks = PriceShockWatch(self.desk, self.watch)
         self.streaks = StreakWatch(self.desk, self.watch)
@@ -219,15 +221,14 @@ class RiskManager:
         now, kind, actions = event.at, type(event), self._undelivered
         self._note_time(event, actions)
         if self._books.version != self.judged:
-            self._judge_losses(now, actions)
-            if actions:
-                self._ask_to_be_woken(now, actions)
+            self._catch_up(now, actions)
         if kind in PROPOSALS:
             self._book(self.approvals.decide(cast("Proposal", event)), actions)
         else:
             if kind is not ev.ReservationReleased:
                 self.tracker.moved()
             actions += self._take_in(event)
+            self.depth.look(now, actions)
             if kind is not ev.ReservationReleased or self.watch.pending:
                 self._judge_losses(now, actions)
             self.judged = self._books.version  # a release moves no loss by itself
@@ -245,6 +246,13 @@ class RiskManager:
             self._announce(actions)
         self._undelivered = []
         return actions
+
+    def _catch_up(self, now: datetime, actions: list[Action]) -> None:
+        """The tracker was told something behind the manager's back."""
+        self._judge_losses(now, actions)
+        self.depth.look(now, actions)
+        if actions or self.desk.reads_depth:
+            self._ask_to_be_woken(now, actions)
 
     @with_money
     def decide(self, event: Proposal) -> Verdict | None:
@@ -275,6 +283,8 @@ class RiskManager:
         self.approvals.commit(verdict)
         self.judged = self._books.version  # an approval moves no loss
         actions.append(Decided(decision=decision))
+        if verdict.book and self.desk.reads_depth and not verdict.event.dry_run:
+            self.depth.asked(verdict.book, decision.as_of, actions)
         if decision.warnings:
             actions += self.approvals.readings(decision)
         lapses = decision.reserved_until
@@ -336,6 +346,7 @@ class RiskManager:
         self.watch.stale_marks.look(now, actions)
         self.doubts.look(now, actions)
         self.reports.look(now, actions)
+        self.depth.look(now, actions)
         self._judge_losses(now, actions)
         self._ask_to_be_woken(now, actions)
 
@@ -369,6 +380,7 @@ class RiskManager:
         self.shocks.market.begin()
         self.tracker.marks.begin_again(event.at)
         self.tracker.balances.begin_again()
+        self.depth.begin()
         actions: list[Action] = []
         self.watch.go_on(event.at, actions)
         self.reports.begin(event.at, actions)
@@ -475,18 +487,13 @@ class RiskManager:
         ends = [cause.clears_at for cause in self.state.causes.values() if cause.clears_at]
         ends += self.tracker.loss_accounting.next_turns()
         times = [end + self.tracker.loss_accounting.clock_ahead for end in ends]
-        if (lapse := self.approvals.reservations.next_lapse()) is not None:
-            times.append(lapse)
-        if (gone := self.sessions.next_due()) is not None:
-            times.append(gone)
         watches = (
-            self.watch, self.doubts, self.readiness, self.peg, self.reports, self.loosening,
+            self.watch, self.doubts, self.readiness, self.peg, self.reports, self.loosening, self.depth,
         )  # fmt: skip
-        times += [look for one in watches if (look := one.next_look(now)) is not None]
-        if (count := self.unapproved.next_due()) is not None:
-            times.append(count)
-        if (step := self.liquidator.next_due()) is not None:
-            times.append(step)
+        dues = [one.next_look(now) for one in watches]
+        dues += [one.next_due() for one in (self.sessions, self.unapproved, self.liquidator)]
+        dues.append(self.approvals.reservations.next_lapse())
+        times += [one for one in dues if one is not None]
         due = min(times, default=NEVER)
         if due != self.due:
             self.due = due

@@ -18,6 +18,7 @@ from sidecar.core.context.activity import Notional
 from sidecar.core.context.feeds import FeedState, UnreadFutures
 from sidecar.core.context.readiness import ACCOUNT
 from sidecar.core.context.state import Cause, Level
+from sidecar.core.guards.depth_watch import DepthMemory
 from sidecar.core.guards.loosening import LooseningMemory
 from sidecar.core.guards.market_shock import MarketShockMemory
 from sidecar.core.guards.pending_breach import PendingBreach
@@ -110,6 +111,7 @@ class SavedManager(Struct, kw_only=True):
     risk_breaches: RiskBreaches = field(default_factory=RiskBreaches)
     strategy_inventors: dict[str, int] = {}
     loosening: LooseningMemory = field(default_factory=LooseningMemory)
+    depth: DepthMemory = field(default_factory=DepthMemory)
 
 
 class JournalPlace(Struct, kw_only=True):
@@ -173,6 +175,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
         risk_breaches=manager.risk_watch.memory,
         strategy_inventors=manager.approvals.names.inventors,
         loosening=manager.loosening.memory,
+        depth=manager.depth.memory,
     )
 
 
@@ -239,6 +242,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     manager.risk_watch.memory = saved.risk_breaches
     manager.approvals.names.inventors = saved.strategy_inventors
     manager.loosening.memory = saved.loosening
+    manager.depth.memory = saved.depth
     readiness = saved.readiness
     manager.readiness.balances_at = readiness.balances_at
     manager.readiness.fills_until = readiness.fills_until

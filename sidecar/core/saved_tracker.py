@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from sidecar.core.account.cash_pot import DollarsMoved
 from sidecar.core.account.confirmed_mark import ConfirmedMark
+from sidecar.core.account.depths import UNSEEN
 from sidecar.core.account.exposure import Pnl, Portfolio, Position
 from sidecar.core.account.futures_cash import FuturesCash
 from sidecar.core.account.loss_windows import LossWindows
@@ -27,7 +28,7 @@ from sidecar.core.account.wallets import Wallet
 from sidecar.core.account.working import WorkingOrder
 from sidecar.core.saved_before import OldWindows, taken_over
 from sidecar.core.vocabulary.errors import Misuse
-from sidecar.core.vocabulary.events import FuturesSummaryRead, Quote
+from sidecar.core.vocabulary.events import Depth, FuturesSummaryRead, Quote
 from sidecar.core.vocabulary.money import ONE, ZERO, with_money
 from sidecar.core.vocabulary.products import Product
 
@@ -90,6 +91,8 @@ class SavedTracker(Struct, kw_only=True):
     streaks: dict[str, Streak] = {}
     clock_ahead: timedelta = timedelta()
     ended_unfilled: bytes = b""
+    depths: list[Depth] = []
+    depths_since: datetime = UNSEEN
     # As versions before the time-weighted ratios wrote them.
     windows: OldWindows | None = None
     futures_base: Decimal = ZERO
@@ -145,6 +148,8 @@ def save_tracker(tracker: PositionTracker) -> SavedTracker:
         streaks=tracker.streaks.known,
         clock_ahead=tracker.loss_accounting.clock_ahead,
         ended_unfilled=tracker.ledger.closed.saved_unfilled(),
+        depths=list(tracker.depths.known.values()),
+        depths_since=tracker.depths.oldest,
     )
 
 
@@ -162,6 +167,7 @@ def restore_tracker(saved: SavedTracker, tracker: PositionTracker) -> None:
     tracker.marks.newest = {quote.product_id: quote for quote in saved.newest}
     tracker.marks.prints = saved.prints
     tracker.marks.fresh_since = saved.fresh_since
+    tracker.depths.restore(saved.depths, saved.depths_since)
     tracker.orders.taker_rate = saved.taker_rate
     tracker.books.transfers = saved.transfers
     tracker.books.booked = saved.booked

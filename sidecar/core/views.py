@@ -24,6 +24,7 @@ from sidecar.core.account.working import WorkingOrder
 from sidecar.core.context.state import Cause
 from sidecar.core.guards.sessions import Sessions
 from sidecar.core.judging.usage import Figures, usage
+from sidecar.core.liquidation.exit_estimate import exit_of, exit_of_all
 from sidecar.core.liquidation.liquidation_report import report_view
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES, NoFigure
@@ -66,6 +67,7 @@ def status(manager: RiskManager, now: datetime) -> View:
         "transfers": tracker.transfers,
         "pnl": _pnl(tracker),
         "losses": _losses(manager),
+        "exit": exit_of_all(tracker, manager.settings.exit_depth_factor, now),
         "next_daily_reset": None if tracker.windows is None else tracker.windows.next_reset,
         "queued_limits": _queued(manager),
         "queued_terms": _queued_terms(manager),
@@ -79,7 +81,7 @@ def status(manager: RiskManager, now: datetime) -> View:
 
 
 @with_money
-def positions(manager: RiskManager) -> View:
+def positions(manager: RiskManager, now: datetime) -> View:
     """Every exposure key held, worked or once traded; wallets; open orders; live approvals."""
     tracker = manager.tracker
     keys = sorted(tracker.account.lines.keys() | tracker.account.pnl_by_key.keys())
@@ -88,7 +90,8 @@ def positions(manager: RiskManager) -> View:
         products.setdefault(product.key, []).append(product.product_id)
     summary = tracker.balances.futures
     return {
-        "positions": [_position(tracker, key, sorted(products.get(key, ()))) for key in keys],
+        "positions": [_position(manager, key, sorted(products.get(key, ())), now) for key in keys],
+        "exit_depth_factor": manager.settings.exit_depth_factor,
         "wallets": [_wallet(name, w) for name, w in sorted(tracker.wallets.by_currency.items())],
         "futures_wallet": None
         if summary is None
@@ -307,7 +310,8 @@ def _risk(manager: RiskManager, figures: Figures) -> View:
 # --- Parts of the positions -----------------------------------------------------------------------
 
 
-def _position(tracker: PositionTracker, key: str, product_ids: list[str]) -> View:
+def _position(manager: RiskManager, key: str, product_ids: list[str], now: datetime) -> View:
+    tracker, factor = manager.tracker, manager.settings.exit_depth_factor
     book = tracker.account
     line = book.lines.get(key) or Exposure(key, is_future=False, mark=None)
     pnl, mark = book.pnl_by_key.get(key) or Pnl(), tracker.marks.by_key.get(key)
@@ -328,6 +332,7 @@ def _position(tracker: PositionTracker, key: str, product_ids: list[str]) -> Vie
         "open_buy": line.open_buy,
         "open_sell": line.open_sell,
         "keep": _keep(tracker.wallets.keep.get(key, ZERO)),
+        "exit": exit_of(tracker, key, factor, now) if line.position.quantity else None,
     }
 
 

@@ -33,7 +33,8 @@ Listen = Callable[[ev.Event, list[ac.Action]], None]
 
 # Actions that must be on disk before any of their effects leaves the process.
 MODES: Final = frozenset({ac.StateChanged, ac.CauseRaised, ac.CauseCleared, ac.PlaceOrder})
-UNWRITTEN: Final = frozenset({ac.WakeAt, ac.RefreshQuotes})  # of no use to a later reader
+# Of no use to a later reader.
+UNWRITTEN: Final = frozenset({ac.WakeAt, ac.RefreshQuotes, ac.FollowDepth, ac.ReadDepth})
 SKEW_TOLD: Final = timedelta(seconds=5)  # a clock this wrong matters where a day or a lockout ends
 
 

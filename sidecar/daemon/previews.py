@@ -7,7 +7,7 @@ from typing import Final
 
 from sidecar.coinbase.lookups import Lookups
 from sidecar.config.tables import Config
-from sidecar.core.liquidation.sales import Routes
+from sidecar.core.account.sale_routes import Routes
 from sidecar.daemon.survey import Account, Holding, books, holdings, read_bids
 
 PREVIEWS_MAX: Final = 200  # a call each; other sales are shown as the listing has them

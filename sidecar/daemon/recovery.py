@@ -268,6 +268,7 @@ def new_manager(  # noqa: PLR0913, PLR0917 - the parts of a manager, one each
         named_strategies=frozenset(name for bot in bots.values() for name in bot.strategies),
         time_scale=life.total_seconds() / float(config.server.reservation_s),
         risk=risk or config.var.settings(),
+        exit_depth_factor=liquidation.exit_depth_factor,
         liquidation_assets=None if liquidation.assets == "all" else frozenset(liquidation.assets),
     )
     tracker = PositionTracker(keep=keep, cash=positions.cash, max_spread=limits.max_spread)

@@ -95,6 +95,21 @@ class RestTasks:
         if quotes := tuple(quote for found in told.values() for quote in found):
             self._engine.handle(ev.Quotes(at=now, quotes=quotes))
 
+    def read_depth(self, action: ac.ReadDepth, tell: Callable[[ev.Depth], None]) -> None:
+        """Read the levels of these books, each a task of its own, and `tell` of each; a failure is not told: the core
+        asks again.
+        """
+        for book in action.product_ids:
+            self._start(f"read the depth of {book}", self._read_depth(book, tell))
+
+    async def _read_depth(self, book: str, tell: Callable[[ev.Depth], None]) -> None:
+        try:
+            depth = await self._lookups.depth(book)
+        except (CallFailed, Untrusted) as error:
+            self._engine.log.warning("depth not read", product=book, fault=str(error))
+        else:
+            tell(depth)
+
     async def _ask(
         self, books: tuple[str, ...], *, urgent: bool = False, within_s: float | None = None
     ) -> tuple[dict[tuple[str, ...], tuple[ev.Quote, ...]], list[str]]:

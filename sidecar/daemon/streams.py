@@ -12,7 +12,7 @@ import msgspec
 
 from sidecar import clock
 from sidecar.coinbase.feed import Feed
-from sidecar.coinbase.frames import News, Orders, Ticker, Tickers, quotes_of
+from sidecar.coinbase.frames import LevelNews, News, Orders, Ticker, Tickers, quotes_of
 from sidecar.coinbase.session import Complaint, Fault, Gap, Live, Lost, Parsed, Step
 from sidecar.config.tables import FOLLOWED_MAX
 from sidecar.core.vocabulary import events as ev
@@ -83,6 +83,8 @@ class Streams:
                     self._signal(feed, "gap")  # its news of the account is lost
             case ev.FuturesSummaryRead():
                 self.engine.handle(news)
+            case LevelNews():
+                pass  # of a channel that neither feed asks for: depth has a connection of its own
             case _:
                 assert_never(news)
 

@@ -13,8 +13,9 @@ from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.quote_calls import quote_calls
 from sidecar.config.tables import Config
+from sidecar.core.account.sale_routes import Routes
 from sidecar.core.liquidation import sales
-from sidecar.core.liquidation.sales import Held, OrderStyle, Prices, Routes
+from sidecar.core.liquidation.sales import Held, OrderStyle, Prices
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.money import ONE, ZERO, with_money
 from sidecar.core.vocabulary.products import DOLLARS, Product

@@ -14,11 +14,16 @@ from sidecar.coinbase.account_reader import AccountReader
 from sidecar.coinbase.auth import ApiKey
 from sidecar.coinbase.exchange_clock import ExchangeClock
 from sidecar.coinbase.feed import Feed
-from sidecar.coinbase.frames import MARKET_CHANNELS, OPTIONAL_CHANNELS, USER_CHANNELS
+from sidecar.coinbase.frames import (
+    DEPTH_CHANNELS,
+    MARKET_CHANNELS,
+    OPTIONAL_CHANNELS,
+    USER_CHANNELS,
+)
 from sidecar.coinbase.lag import CoinbaseTime, Lag
 from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import CallFailed, Rest
-from sidecar.coinbase.session import Session
+from sidecar.coinbase.session import Session, Step
 from sidecar.config.tables import Config, Server
 from sidecar.core.liquidation.liquidation_report import report_view
 from sidecar.core.vocabulary import actions as ac
@@ -28,6 +33,7 @@ from sidecar.core.vocabulary.reports import LiquidationReport
 from sidecar.daemon import preflight
 from sidecar.daemon.alarm import Alarm
 from sidecar.daemon.conflation import Conflation
+from sidecar.daemon.depth_stream import DepthStream
 from sidecar.daemon.engine import Engine
 from sidecar.daemon.heartbeat import beat
 from sidecar.daemon.histories import Histories
@@ -91,12 +97,16 @@ class Wiring:
         if exchange_clock is None:  # else the market's clock is the exchange's own
             engine.coinbase_now = lambda: self._coinbase_time.now(clock.wall())
         urls = config.coinbase
-        self._user = self._feed(key, "user", USER_CHANNELS, urls.ws_user_url, urls.ws_url)
-        self._market = self._feed(key, "market", MARKET_CHANNELS, urls.ws_url)
+        hosts = (urls.ws_user_url, urls.ws_url)
+        self._user = self._feed(key, USER_CHANNELS, self._streams.receiver("user"), *hosts)
+        self._market = self._feed(
+            key, MARKET_CHANNELS, self._streams.receiver("market"), urls.ws_url
+        )
         self._reconciler = Reconciler(
             engine, self._picture, self._lookups, float(config.coinbase.reconcile_s)
         )
         self._errands = RestTasks(engine, self._picture, self._lookups, rest, group)
+        self._depth = self._made_depth(key)
         self.histories = Histories(engine, self._lookups, self._streams.wanted)
         self._liquidation = Liquidation(engine, self._lookups, rest, self._reconciler, group)
         self._alarm = Alarm(engine)
@@ -131,6 +141,15 @@ class Wiring:
             ),
         )
 
+    def _made_depth(self, key: ApiKey) -> DepthStream:
+        """Its feed is not compressed: to unpack a snapshot of megabytes at once would hold a decision up."""
+        url = self._config.coinbase.ws_url
+        return DepthStream(
+            self._engine,
+            lambda hand_over: self._feed(key, DEPTH_CHANNELS, hand_over, url, compressed=False),
+            lambda action: self._errands.read_depth(action, self._depth.answered),
+        )
+
     def _made_control(self, group: asyncio.TaskGroup) -> Control:
         return Control(
             self._answers,
@@ -140,7 +159,14 @@ class Wiring:
             settled=self._engine.behind.settled,
         )
 
-    def _feed(self, key: ApiKey, name: ev.Feed, channels: tuple[str, ...], *hosts: str) -> Feed:
+    def _feed(
+        self,
+        key: ApiKey,
+        channels: tuple[str, ...],
+        hand_over: Callable[[list[Step]], None],
+        *hosts: str,
+        compressed: bool = True,
+    ) -> Feed:
         """A market whose time is not now tells it by its frames alone: these cannot be late."""
         told, stamped, lag = self._exchange_clock, None, None
         if told is None:
@@ -148,7 +174,8 @@ class Wiring:
         else:
             stamped = told.see
         session = Session(channels, optional=OPTIONAL_CHANNELS, stamped=stamped, lag=lag)
-        return Feed(session, hosts, key, self._streams.receiver(name), now=self._engine.now)
+        now = self._engine.now
+        return Feed(session, hosts, key, hand_over, now=now, compressed=compressed)
 
     def _sockets(self, server: Server) -> tuple[Listener, ...]:
         """The bots' and the operator's."""
@@ -171,6 +198,8 @@ class Wiring:
             ac.Reconcile: self._reconciler.ask,
             ac.ConfirmQuotes: self._errands.confirm,
             ac.RefreshQuotes: self._errands.refresh,
+            ac.FollowDepth: self._depth.follow,
+            ac.ReadDepth: self._depth.read,
             ac.ReadProduct: self._errands.read_product,
             ac.FindOrder: self._errands.find,
             ac.CancelOrders: self._errands.cancel,
@@ -185,6 +214,7 @@ class Wiring:
         return {
             "user feed": self._user.run(),
             "market feed": self._market.run(),
+            "depth": self._depth.run(),
             "follow products": self._streams.follow(self._market),
             "conflate": self._streams.conflate(),
             "reconcile": self._reconcile(),
@@ -295,6 +325,7 @@ class Wiring:
             },
             "followed": list(self._streams.open_books()),
             "left_out": sorted(self._market.session.left_out),
+            "depth": self._depth.shown(clock.wall()),
             "reconciliations": self._reconciler.passes,
             "reconciliation_fault": self._reconciler.fault,
             "history": {

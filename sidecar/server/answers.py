@@ -221,7 +221,8 @@ class Answers:
         return plainly({**status, "bots": bots, "sidecar": self._outside()})
 
     def _positions(self, _peer: Peer, _asked: Nothing) -> Any:
-        return plainly({"at": self.now(), **views.positions(self.manager)})
+        now = self.now()
+        return plainly({"at": now, **views.positions(self.manager, now)})
 
     def _limits(self, _peer: Peer, _asked: Nothing) -> Any:
         return views.limits(self.manager)

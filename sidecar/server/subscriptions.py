@@ -65,7 +65,7 @@ class Publisher:
         stands: dict[Topic, Callable[[], dict[str, Any]]] = {
             "state": lambda: {"type": "Snapshot", "status": status()},
             "limits": lambda: {"limits": views.limits(self._manager)},
-            "positions": lambda: protocol.plainly(views.positions(self._manager)),
+            "positions": lambda: protocol.plainly(views.positions(self._manager, now)),
         }
         for topic, content in stands.items():
             if topic in topics:
@@ -113,7 +113,7 @@ class Publisher:
         if not self._moved or (last is not None and last <= now < last + POSITIONS_EVERY):
             return
         self._told_at, self._moved = now, False
-        self._send("positions", now, protocol.plainly(views.positions(self._manager)))
+        self._send("positions", now, protocol.plainly(views.positions(self._manager, now)))
 
     def _decided(self, event: ev.Event, action: ac.Decided) -> None:
         decision = action.decision

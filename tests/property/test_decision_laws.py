@@ -40,6 +40,8 @@ def steps(unit: str, most: int) -> st.SearchStrategy[Decimal]:
 amounts = st.one_of(steps("1000", 300), steps("0.37", 100_000))
 quantities = st.one_of(steps("0.05", 80), steps("0.0007", 2000))
 
+exit_costs = st.one_of(steps("0.0003", 100), steps("7.3", 3000).map(lambda usd: f"{usd} USD"))
+
 LIMITS = {
     "min_order_size": quantities,
     "max_order_size": quantities,
@@ -57,6 +59,8 @@ LIMITS = {
         lambda usd, window_s: {"usd": usd, "window_s": window_s}, amounts, st.integers(1, 60)
     ),
     "max_share_of_limits": steps("0.125", 8),
+    "max_order_slippage": steps("0.0007", 30),
+    "max_exit_cost": exit_costs,
     "no_adding": st.booleans(),
     "trading_hours": st.sampled_from(
         [
@@ -65,7 +69,7 @@ LIMITS = {
         ]
     ),
 }
-SCOPED = ("min_order_size", "max_order_size", "max_order_notional", "max_position_size", "max_position_notional", "max_open_orders", "trading_hours")  # fmt: skip
+SCOPED = ("min_order_size", "max_order_size", "max_order_notional", "max_position_size", "max_position_notional", "max_open_orders", "trading_hours", "max_order_slippage")  # fmt: skip
 
 OF_STRATEGY = {
     "max_gross_exposure": amounts,
@@ -82,13 +86,38 @@ def limits(draw: Any) -> dict[str, Any]:
     found: dict[str, Any] = {name: draw(LIMITS[name]) for name in sorted(names)}
     scoped = {name: LIMITS[name] for name in SCOPED}
     for table, key, own in (
-        ("product", draw(product_ids), scoped),
+        ("product", draw(product_ids), scoped | {"max_exit_cost": exit_costs}),
         ("strategy", "momo", scoped | OF_STRATEGY),
     ):
         name = draw(st.sampled_from((None, None, *own)))
         if name is not None:
             found[table] = {key: {name: draw(own[name])}}
     return found
+
+
+@st.composite
+def sides_of_a_book(draw: Any, product_id: str) -> tuple[list[tuple[Decimal, Decimal]], ...]:
+    """Bids and asks, a few levels each, thin or deep."""
+    step, found = PRICE_STEP[product_id], []
+    thick = draw(st.sampled_from([1, 30, 1000]))
+    for sign in (-1, 1):
+        price, levels = PRICE[product_id], list[tuple[Decimal, Decimal]]()
+        for _ in range(draw(st.integers(1, 5))):
+            price += sign * step * draw(st.integers(1, 4000 if step < 1 else 30))
+            size = INCREMENT[product_id] * draw(st.integers(1, 200)) * thick
+            if price > 0:
+                levels.append((price, size))
+        found.append(levels)
+    return tuple(found)
+
+
+def tell_depths(world: World, draw: Any) -> None:
+    """Of every book but, now and then, one."""
+    missing = draw(st.sampled_from([None, None, None, *INCREMENT]))
+    for product_id in INCREMENT:
+        if product_id != missing:
+            bids, asks = draw(sides_of_a_book(product_id))
+            world.depth(product_id, bids=bids, asks=asks)
 
 
 @st.composite
@@ -132,6 +161,8 @@ def worlds(draw: Any) -> World:
         world.fill(side, abs(own), 64000, product_id=FUTURE, strategy_id="momo")
     for fields in draw(open_orders()):
         world.report(**fields)
+    if world.manager.desk.reads_depth:
+        tell_depths(world, draw)
     world.quote(FUTURE, 64_000 + 5 * draw(st.integers(-400, 400)))
     if draw(st.integers(0, 7)) == 7:
         world.send(ev.ReduceOnlyRequested, reason="law")

@@ -52,6 +52,8 @@ LIMITS: dict[str, list[Any]] = {
         {"zone": "America/New_York", "windows": ["Sun-Mon 07:00-08:01", "Sun 18:00-02:00"]},
     ],
     "price_collar": ["0.001", "0.05"],
+    "max_order_slippage": ["0.0004", "0.002", "0.05"],
+    "max_exit_cost": ["0.0005", "0.02", "700 USD"],
     "max_daily_loss": ["0.05", "2000 USD"],
     "max_weekly_loss": ["0.06"],
     "max_monthly_loss": ["3000 USD"],
@@ -76,6 +78,7 @@ SCOPED = (
     "max_order_rate",
     "trading_hours",
     "losing_streak",
+    "max_order_slippage",
 )
 
 OF_STRATEGY: dict[str, list[Any]] = {
@@ -95,7 +98,7 @@ def limits(draw: Any) -> dict[str, Any]:
     found = {name: draw(st.sampled_from(LIMITS[name])) for name in sorted(names)}
     scoped = {name: LIMITS[name] for name in SCOPED}
     for table, key, own in (
-        ("product", "BTC-USD", scoped),
+        ("product", "BTC-USD", scoped | {"max_exit_cost": LIMITS["max_exit_cost"]}),
         ("strategy", "momo", scoped | OF_STRATEGY),
     ):
         name = draw(st.sampled_from((None, None, *own)))
@@ -118,12 +121,27 @@ def closes(book: str, seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+DEPTHS = {"BTC-USD": D(64000), "ETH-USD": D(2000), FUTURE: D(64000)}
+
+
+def deepen(world: World, book: str, thick: object) -> object:
+    """Three levels on either side of the price, a ten-thousandth of it apart."""
+    price, levels = DEPTHS[book], ((1, "0.02"), (3, "0.4"), (20, 40))
+    bids, asks = (
+        [(price * (1 + sign * D(gap) / 10_000), D(size) * D(thick)) for gap, size in levels]
+        for sign in (-1, 1)
+    )
+    return world.depth(book, bids=bids, asks=asks)
+
+
 def begun(limits: dict[str, Any], coins: dict[str, Any], keep: Any = None) -> World:
     world = World(products=LISTED, cash=300_000, keep=keep, **limits)
     world.quote("EUR-USD", "1.1")
     world.quote("ETH-BTC", "0.03125")
     for currency, amount in coins.items():
         world.balance(currency, amount)
+    for book in DEPTHS:
+        deepen(world, book, 1)
     world.balance("USDC", 50_000)
     world.balance("EUR", 20_000)
     for seed, book in enumerate(("BTC-USD", "ETH-USD", "EUR-USD")):
@@ -163,6 +181,11 @@ moves = st.one_of(
         st.just("stop"),
         st.tuples(st.sampled_from(["BUY", "SELL"]), st.sampled_from([-25, -2, 0, 2, 25])),
     ),
+    st.tuples(
+        st.just("depth"),
+        st.sampled_from([("BTC-USD", "0.05"), ("BTC-USD", 1), ("ETH-USD", 1), (FUTURE, 1)]),
+    ),
+    st.tuples(st.just("holds"), st.none()),
     st.tuples(st.just("release"), st.none()),
     st.tuples(st.just("report"), st.sampled_from(["OPEN", "OPEN", "CANCELLED"])),
     st.tuples(st.just("edit"), st.sampled_from(["0.001", "0.02"])),
@@ -245,6 +268,12 @@ class Twin:
     def quote(self, moved: int) -> object:
         price, size = 64000 * (1 + moved / D(1000)), D("0.02") if moved else None
         return self.world.quote("BTC-USD", price, price + D("0.01"), size)
+
+    def depth(self, of: tuple[str, object]) -> object:
+        return deepen(self.world, *of)
+
+    def holds(self, _: object) -> object:
+        return self.world.send(ev.DepthHolds, product_ids=tuple(DEPTHS))
 
     def stop(self, of: tuple[str, int]) -> object:
         """An own stop that waits, on either side of the market."""

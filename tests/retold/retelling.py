@@ -171,7 +171,7 @@ def _parts(manager: RiskManager, now: datetime) -> Iterator[tuple[str, object]]:
             yield f"{owner}.{name}", getattr(saved, name)
     for owner, view in (
         ("s", views.status(manager, now)),
-        ("p", views.positions(manager)),
+        ("p", views.positions(manager, now)),
     ):
         for name, part in view.items():
             yield f"{owner}.{name}", part

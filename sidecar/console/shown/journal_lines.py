@@ -89,6 +89,15 @@ def _quotes(row: Row) -> str:
     return _some([f"{q['product_id']} {q['bid']}/{q['ask']}" for q in row["quotes"]])
 
 
+def _depths(row: Row) -> str:
+    return _some([_depth(book) for book in row["books"]])
+
+
+def _depth(book: Row) -> str:
+    best = "/".join(side[0][0] if side else words.NONE for side in (book["bids"], book["asks"]))
+    return f"{book['product_id']} {best}, {len(book['bids'])} and {len(book['asks'])} levels"
+
+
 def _order(row: Row) -> str:
     size = f" of {row['base_size']}" if "base_size" in row else ""
     price = f" at {row['limit_price']}" if "limit_price" in row else ""
@@ -175,6 +184,8 @@ TELL: Final[dict[str, Callable[[Row], str]]] = {
     "Decided": _decided,
     "Quotes": _quotes,
     "QuotesConfirmed": _quotes,
+    "DepthSeen": _depths,
+    "DepthHolds": lambda row: _some(row["product_ids"]),
     "OrderReported": _order,
     "FillReported": _fill,
     "BalancesRead": _balances,

@@ -16,7 +16,7 @@ View = Mapping[str, Any]
 
 WITH_BARS: Final = 92  # columns from which a bar has room beside the figures
 SEVERITIES: Final = {"info": "default", "warning": "yellow", "critical": "red"}
-IN_PER_CENT: Final = ("LOSS", "DRAWDOWN", "VAR", "SHORTFALL", "STRESS", "SHARE")
+IN_PER_CENT: Final = ("LOSS", "DRAWDOWN", "VAR", "SHORTFALL", "STRESS", "SHARE", "EXIT_COST")
 IN_USD: Final = ("NOTIONAL", "EXPOSURE", "BUDGET")
 RISKS: Final = {
     "var": "value at risk",
@@ -114,8 +114,27 @@ def _money(view: View) -> Table:
     )
     transfers = f"transfers {words.money(view['transfers'], signed=True)}"
     rows.add_row("Equity", words.money(view["equity"]), f"USD, {transfers}")
+    if shown := _exit(view.get("exit")):
+        rows.add_row("Exit", *shown)
     rows.add_row("Net PnL", words.money(pnl["net"], signed=True), parts)
     return rows
+
+
+def _exit(view: View | None) -> tuple[str, str] | None:
+    """What selling all of it would cost and take; None where nothing is held."""
+    if view is None:
+        return None
+    if unknown := view["unknown"]:
+        key, why = next(iter(unknown.items()))
+        more = f", and of {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        return words.money(None), f"the price of selling {key} is not known{more}: {why}"
+    now, thinned = view["now"], view["thinned"]
+    if not words.decimal(now["seconds"]):
+        return None
+    took, takes = (words.span(float(words.decimal(one["seconds"]) or 0)) for one in (now, thinned))
+    percent = words.share(view["factor"])
+    text = f"USD by the depth of the books, in {took}; {words.money(thinned['cost'])} at {percent} of it, in {takes}"
+    return words.money(now["cost"]), text
 
 
 def _losses(view: View, width: int) -> RenderableType:
@@ -255,9 +274,21 @@ def _feeds(view: View, outside: View) -> list[Text]:
         lines.append(Text.assemble(f"{name:<7}", (feed, style), ago))
     if outside.get("followed"):
         lines.append(Text(f"follows {', '.join(outside['followed'])}"))
+    lines += _depth(outside.get("depth") or {})
     if (outside.get("journal") or {}).get("disk_full"):
         lines.append(Text("the disk is full: nothing can be journalled", style="red"))
     lines += _log(outside.get("log") or {})
+    return lines
+
+
+def _depth(depth: View) -> list[Text]:
+    """The order books that are followed, and which of them are not known; none where none is wanted."""
+    if not depth.get("followed"):
+        return []
+    lines = [Text(f"order books of {', '.join(depth['followed'])}")]
+    unknown = [name for name in depth["followed"] if name not in depth["whole"]]
+    if unknown:
+        lines.append(Text(f"order books not known: {', '.join(unknown)}", style="yellow"))
     return lines
 
 

@@ -21,6 +21,8 @@ def positions(view: View, width: int) -> Group:
     parts: list[RenderableType] = [Text(f"as of {words.when(view['at'])}")]
     held = view["positions"]
     parts.append(section("Positions", _positions(held, narrow) if held else _none("no positions")))
+    if exits := [row for row in held if row.get("exit")]:
+        parts.append(section("Exits", *_exits(exits, view, narrow)))
     parts.append(section("Wallets", _wallets(view["wallets"], narrow)))
     if view["futures_wallet"] is not None:
         parts.append(section("Futures wallet", _futures(view["futures_wallet"])))
@@ -52,6 +54,30 @@ def _positions(rows: list[View], narrow: bool) -> Table:
             cells += [words.money(row["worst_notional"]), words.money(row["realised"], signed=True)]
         made.add_row(*cells, style="dim" if words.decimal(row["quantity"]) == 0 else None)
     return made
+
+
+def _exits(rows: list[View], view: View, narrow: bool) -> Iterator[RenderableType]:
+    """What selling each position would bring and take, by the depth of its book, and by a part of it."""
+    percent = words.share(view["exit_depth_factor"])
+    columns = ["asset", "price", "cost USD", "share", "takes"]
+    columns += [] if narrow else [f"at {percent}", "share ", "takes "]
+    known = [row for row in rows if row["exit"]["now"] is not None]
+    if known:
+        made = table(*columns, numbers=columns[1:])
+        for row in known:
+            one, other = row["exit"]["now"], row["exit"]["thinned"]
+            cells = [row["key"], words.short(one["price"]), *_cost(one)]
+            made.add_row(*cells, *([] if narrow else _cost(other)))
+        yield made
+    for row in rows:
+        if row["exit"]["now"] is None:
+            yield _none(f"{row['key']}: {row['exit']['why_not']}")
+
+
+def _cost(found: View) -> list[str]:
+    seconds = words.decimal(found["seconds"]) or 0
+    share = (words.decimal(found["share"]) or 0) * 100  # most are small parts of a per cent
+    return [words.money(found["cost"]), f"{words.short(share)} %", words.span(float(seconds))]
 
 
 def _wallets(rows: list[View], narrow: bool) -> Table:

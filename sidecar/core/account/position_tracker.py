@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from sidecar.core.account.balance_flow import BalanceFlow
 from sidecar.core.account.books import Books
+from sidecar.core.account.depths import Depths
+from sidecar.core.account.exit_costs import ExitCosts
 from sidecar.core.account.futures_flow import FuturesFlow
 from sidecar.core.account.loss_accounting import LossAccounting
 from sidecar.core.account.loss_windows import LossWindows
@@ -53,6 +55,8 @@ class PositionTracker:
         self.futures = FuturesFlow(self.books, self.balances, self.orders.booking.contracts)
         self.loss_accounting = LossAccounting(self.books, self.balances)
         self.streaks = Streaks(self.books)
+        self.depths = Depths()
+        self.exits = ExitCosts(self.books, self.depths)
         self.quoteless: set[str] = set()  # keys with a stale mark and no quote at all
         # The parts' parts that rules read on every order, without a detour.
         self.marks, self.account, self.strategies = (
@@ -67,6 +71,8 @@ class PositionTracker:
         )
         self._handlers: Final[dict[type[ev.Event], Callable[[Any], list[Action] | None]]] = {
             ev.Quotes: self._quotes,
+            ev.DepthSeen: self.depths.see,
+            ev.DepthHolds: self.depths.hold,
             ev.OrderReported: self.orders.report,
             ev.FillReported: self.orders.fill,
             ev.OpenOrdersListed: self.orders.listed,
@@ -89,6 +95,7 @@ class PositionTracker:
         self.orders.booking.lag = self.balances.pot.lag = lag
         self.balances.believes_first = not connected
         self.books.waits_for_settled = connected
+        self.depths.is_read = connected
         self.marks.fresh_for = FRESH_FOR if connected else CALLERS_WORD
 
     # --- Figures ----------------------------------------------------------------------------------

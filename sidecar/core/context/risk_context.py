@@ -25,7 +25,8 @@ class RiskContext(Struct, kw_only=True):
 
     `max_quote_age`, `max_mark_age` and all that follows them are taken from the limits once. `warn_usd` are the shares
     of equity below which a risk figure neither breaks a limit nor warns; `binds_each_strategy`: a limit of the account
-    binds every strategy by itself; `owners`: the strategies whose coins are their own.
+    binds every strategy by itself; `reads_depth`: a limit is on costs by the depth of books; `owners`: the strategies
+    whose coins are their own.
     """
 
     tracker: PositionTracker
@@ -39,6 +40,8 @@ class RiskContext(Struct, kw_only=True):
     unread: UnreadFutures = field(default_factory=UnreadFutures)
     max_quote_age: timedelta = timedelta()
     max_mark_age: timedelta = timedelta()
+    max_depth_age: timedelta = timedelta()
+    reads_depth: bool = False
     watches_shocks: bool = False
     binds_each_strategy: bool = False
     owners: tuple[str, ...] = ()
@@ -52,6 +55,17 @@ class RiskContext(Struct, kw_only=True):
         self.limits = limits
         self.max_quote_age = timedelta(seconds=float(limits.max_quote_age_s))
         self.max_mark_age = timedelta(seconds=float(limits.max_mark_age_s))
+        self.max_depth_age = timedelta(seconds=float(limits.max_depth_age_s))
+        self.reads_depth = any(
+            getattr(table, name, None) is not None
+            for table in (
+                limits,
+                limits.shadow,
+                *limits.product.values(),
+                *limits.strategy.values(),
+            )
+            for name in ("max_order_slippage", "max_exit_cost")
+        )
         self.tracker.marks.max_spread = limits.max_spread
         self.tracker.min_equity = limits.min_equity
         shocks = (

@@ -1,6 +1,7 @@
 """How the core behaves, beside the limits: lifetimes and confirmation. No I/O."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Literal
 
 from msgspec import Struct, field
@@ -26,7 +27,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     the bot that a user is for alone, `strategy_uids` the users that a strategy's name is for; a name that is not
     there is for all. `strategies`: whether orders that add may have a name that is in neither limits nor
     `named_strategies`; "auto": where limits name none. `liquidation_assets`
-    are the assets that a flattening may sell; None for all.
+    are the assets that a flattening may sell; None for all. `exit_depth_factor`: the part of every level's size by
+    which the price of an exit is shown a second time.
     """
 
     connected: bool = False
@@ -35,6 +37,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     confirm_quotes: int = 3
     balance_lag: timedelta = DEFAULT_LAG
     unapproved: Literal["alert", "cancel", "reduce_only"] = "alert"
+    exit_depth_factor: Decimal = Decimal("0.1")
     liquidation_assets: frozenset[str] | None = None
     may_flatten: frozenset[str] = frozenset()
     named_bots: frozenset[str] = frozenset()

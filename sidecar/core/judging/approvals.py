@@ -247,7 +247,7 @@ class Approvals:
             warnings=seen.warnings,
         )
         if decision.reserved_until is None:
-            return Verdict(event, decision)
+            return Verdict(event, decision, book=product.book)
         reservation = Reservation(
             order=order,
             strategy_id=event.strategy_id,
@@ -260,7 +260,14 @@ class Approvals:
             tightenings=self.desk.state.tightenings,
             maker=event.asker,
         )
-        return Verdict(event, decision, reservation, seen.windows, headrooms=glance.headrooms)
+        return Verdict(
+            event,
+            decision,
+            reservation,
+            seen.windows,
+            headrooms=glance.headrooms,
+            book=product.book,
+        )
 
     def _judge(self, event: Proposal, candidate: Candidate) -> Verdict:
         """By every rule."""
@@ -281,10 +288,12 @@ class Approvals:
             violations=found.violations,
             warnings=found.warnings,
         )
+        book = candidate.product.book
         if not reserves:
-            return Verdict(event, decision)
+            return Verdict(event, decision, book=book)
         counted = () if candidate.is_rejudged else self._counted(candidate, plan)
-        return Verdict(event, decision, self.reservations.of(candidate, decision), counted)
+        reservation = self.reservations.of(candidate, decision)
+        return Verdict(event, decision, reservation, counted, book=book)
 
     def _plan(self, product: Product, strategy_id: str | None) -> tuple[Plan, Glance | None]:
         """The rules for this product and strategy, and their glance; compiled anew

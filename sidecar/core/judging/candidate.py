@@ -40,7 +40,7 @@ class OnKey(Protocol):
 
     `quantity` (base units) would be open, in place of `replaces`; `is_new`: one more order would work, or none;
     `account` and `strategy` are the figures of the account and of the strategy with it. `frees`: the money bound by the
-    order that it replaces, `brings` the worth of coins that the sale of a coin pair brings, both USD.
+    order that it replaces, `brings` the worth of coins that the sale of a coin pair brings, both USD; `coin`: its leg.
     """
 
     @property
@@ -67,6 +67,8 @@ class OnKey(Protocol):
     def frees(self) -> Decimal: ...
     @property
     def brings(self) -> Decimal: ...
+    @property
+    def coin(self) -> "OnKey | None": ...
     @property
     def account(self) -> "PostTradeExposure": ...
     @property
@@ -138,6 +140,7 @@ class CoinLeg:
     """
 
     frees = brings = ZERO  # told of the order as a whole
+    coin = None
     __slots__ = (
         "account",
         "equity",
@@ -405,6 +408,7 @@ class NoOrder:
     """
 
     quantity = replaces = frees = brings = ZERO
+    coin = None
 
     def __init__(
         self,

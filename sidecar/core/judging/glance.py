@@ -27,6 +27,7 @@ from sidecar.core.judging.headroom import Headroom, Headrooms
 from sidecar.core.judging.judge import Plan, is_broken
 from sidecar.core.judging.rules import (
     activity,
+    depth,
     funds,
     hours,
     market,
@@ -34,7 +35,7 @@ from sidecar.core.judging.rules import (
     strategies,
     validity,
 )
-from sidecar.core.judging.rules.rule import Row, ScopedLimit, SizeUnit
+from sidecar.core.judging.rules.rule import FigureBySize, ScopedLimit, SizeUnit
 from sidecar.core.judging.table import NO_LIMIT
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
 from sidecar.core.vocabulary.decision import Violation
@@ -63,7 +64,7 @@ GATES: Final[frozenset[Callable[[Candidate], Any]]] = frozenset(
         strategies.own_positions,
     }
 )
-FIGURES: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = frozenset(
+FIGURES: Final[frozenset[Callable[[Candidate, ScopedLimit], FigureBySize | None]]] = frozenset(
     {
         activity.identical,
         activity.identical_of_bot,
@@ -72,6 +73,7 @@ FIGURES: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = froz
         activity.notional_in,
         activity.notional_in_of_bot,
         activity.open_orders_of_bot,
+        depth.slippage,
         hours.outside,
         market.beyond_touch,
     }
@@ -182,6 +184,8 @@ class Glance:
             abs(price / touch - ONE) > self._collar
         ):
             return None
+        if room.slip is not None and room.slip.speaks(order):
+            return None
         meets = theirs is not None and (theirs <= price if is_buy else theirs >= price)
         return None if meets or price <= ZERO else price
 
@@ -212,7 +216,7 @@ class Glance:
             return None
         if hold > room.free or size * room.mark >= room.near_usd:
             return None
-        table, step, reducible = room.table, product.base_increment, room.reducible
+        table = room.table
         money = hold * room.rate if table.money is not None else ZERO
         speaks = table.speaks(size, notional, money)
         warnings = self._warnings(room, size, notional, money) if speaks else ()
@@ -225,18 +229,26 @@ class Glance:
                 return None
             room_worth = min(room_worth, allowed)
             windows = (*windows, *[(one.name, one.quota, notional) for one in quotas])
-        by_worth = room_worth / worth
-        rooms = (table.room_open, table.room_whole, by_worth, funds, self._largest)
-        most = min(rooms)
+        most = min(room_worth / worth, funds)
         if table.money is not None:
             most = min(most, table.room_money * size / money)
-        largest = floor_to(most, step)
+        if limit is None and room.slip is not None:
+            most = min(most, room.slip.room)
+        largest = self._largest_size(most, funds, listed, room)
+        leg, reducing = Leg(self._key, side, size), size <= room.reducible
+        return Seen(notional, price, reducing, largest, leg, currency, hold, windows, warnings)
+
+    def _largest_size(
+        self, most: Decimal, funds: Decimal, listed: Decimal, room: Headroom
+    ) -> Decimal:
+        """The largest size that would pass, of what money allows (`most`) and as an exit, within Coinbase's range."""
+        table, step, reducible = room.table, self._product.base_increment, room.reducible
+        largest = floor_to(min(table.room_open, table.room_whole, most, self._largest), step)
         if largest <= reducible:  # as an exit it need not keep limits on risk
             largest = floor_to(min(reducible, funds, self._largest), step)
         if largest * listed > self._most_value:
             largest = floor_to(self._most_value / listed, step)
-        leg, reducing = Leg(self._key, side, size), size <= reducible
-        return Seen(notional, price, reducing, largest, leg, currency, hold, windows, warnings)
+        return largest
 
     def _warnings(
         self, room: Headroom, size: Decimal, notional: Decimal, money: Decimal

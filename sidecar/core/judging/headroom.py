@@ -14,21 +14,39 @@ from typing import Final
 from msgspec import Struct
 
 from sidecar.core.account.exposure import Exposure
+from sidecar.core.account.ladder import Ladder
 from sidecar.core.account.marks import Mark
 from sidecar.core.account.working import Leg
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import NoOrder
 from sidecar.core.judging.judge import Plan
 from sidecar.core.judging.ownership import holding
-from sidecar.core.judging.rules import hours
+from sidecar.core.judging.rules import depth, hours
 from sidecar.core.judging.rules.market import CLOCK_TOLERANCE
 from sidecar.core.judging.table import NO_LIMIT, Table
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
 from sidecar.core.vocabulary.money import ZERO
 from sidecar.core.vocabulary.order_body import Side
-from sidecar.core.vocabulary.orders import BUY, OPPOSITE
+from sidecar.core.vocabulary.orders import BUY, OPPOSITE, Order
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+class Slip(Struct, frozen=True):
+    """The limits on slippage at one depth of the book: `near` is the size of a market order, base units, from which one
+    of them speaks, `room` the largest that keeps all. `quiet` says of a limit price that none ever does.
+    """
+
+    near: Decimal
+    room: Decimal
+    quiet: Decimal
+
+    def speaks(self, order: Order) -> bool:
+        """Whether this order may come near one of them."""
+        price = order.limit_price
+        if price is None:
+            return order.base_size is None or order.base_size >= self.near
+        return price >= self.quiet if order.side == BUY else price <= self.quiet
 
 
 class Headroom(Struct):
@@ -38,7 +56,8 @@ class Headroom(Struct):
     `free` what is free of the wallet that it is paid from, and the seller's to sell, `reducible` the size that it may
     sell as an exit. `touch` is the far side of the book, whose quote is good for an order between `fresh_from` and
     `fresh_until`, `theirs` the own resting price that it would meet first. `rate`: the worth of a unit of the
-    quote currency, USD. `asked`: an order of no size. `absorbed`: the size that was approved since.
+    quote currency, USD. `slip` has the limits on slippage, if there are any. `asked`: an order of no size. `absorbed`:
+    the size that was approved since.
     """
 
     table: Table
@@ -51,6 +70,7 @@ class Headroom(Struct):
     near_usd: Decimal
     free: Decimal
     rate: Decimal
+    slip: Slip | None = None
     reducible: Decimal = ZERO
     absorbed: Decimal = ZERO
 
@@ -78,6 +98,10 @@ class Headrooms:
         self._hours = [
             one.bound.hours for one in plan.per_order if one.rule.order_row is hours.outside
         ]
+        self._slippages = [
+            one.bound for one in plan.per_order if one.rule.order_row is depth.slippage
+        ]
+        self._slips: dict[Side, tuple[Ladder, Slip]] = {}
         self._open_since, self._open_until = NEVER, NEVER
         self._no_line = Exposure(self._key, is_future=False, mark=None)
         self._known: dict[Side, tuple[int, Headroom | None]] = {}
@@ -130,6 +154,9 @@ class Headrooms:
         quote = tracker.marks.quotes[product.book]
         if not self._is_open(quote.at):
             return None
+        slip = self._slip(side)
+        if slip is None and self._slippages:
+            return None
         touch = quote.ask if side == BUY else quote.bid
         asked = NoOrder(tracker, self._key, self._plan.strategy_id, side, is_new=True)
         return Headroom(
@@ -143,8 +170,27 @@ class Headrooms:
             self._risk_room(side, equity),
             free,
             tracker.marks.usd(product.quote) or ZERO,
+            slip,
             reducible,
         )
+
+    def _slip(self, side: Side) -> Slip | None:
+        """The limits on slippage, by the depth as it stands; None without them, and without a depth."""
+        ladder = self._tracker.depths.ladder(self._product.book, side)
+        if ladder is None or not self._slippages:
+            return None
+        known = self._slips.get(side)
+        if known is None or known[0] is not ladder:
+            near = min(bound.warn_level for bound in self._slippages)
+            level = min(bound.level for bound in self._slippages)
+            far = near * ladder.mid
+            slip = Slip(
+                ladder.size_of_slippage(near),
+                ladder.size_of_slippage(level),
+                ladder.mid + far if side == BUY else ladder.mid - far,
+            )
+            known = self._slips[side] = (ladder, slip)
+        return known[1]
 
     def _is_open(self, at: datetime) -> bool:
         """Whether all trading hours are open then; until when is worked out anew once they have changed."""

@@ -126,6 +126,8 @@ def compile_plan(desk: RiskContext, product: Product, strategy_id: str | None) -
 
 def _binds_coin(rule: Measured, bound: ScopedLimit) -> bool:
     """Rules on one key's position or losses; the losses of the whole account are judged already."""
+    if rule.by_scope:
+        return bound.kind == "product"
     return rule.per_key and (bound.kind == "product" or rule.reads != "books")
 
 

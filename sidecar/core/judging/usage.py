@@ -100,7 +100,8 @@ def _bounds(
 
 
 def _measure(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | None:
-    return rule.on_key(asked, bound)
+    observed = rule.on_key(asked, bound)
+    return None if not observed.is_finite() and rule.unknown(asked, bound) else observed
 
 
 def _most_used(tracker: PositionTracker, rule: Measured, bound: ScopedLimit) -> Decimal:

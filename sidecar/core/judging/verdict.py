@@ -20,7 +20,8 @@ class Verdict(Struct):
 
     `counted`: the windows it counts in; `in_place_of`: the live approval of the same
     id that it replaces; `headrooms`: the room that a glance judged it by, of which it takes its share. `turn`: the
-    versions of the books and of the decisions; once they have moved, the verdict is void.
+    versions of the books and of the decisions; once they have moved, the verdict is void. `book`: the order book that
+    the order is for, where that was looked up.
     """
 
     event: Proposal
@@ -30,4 +31,5 @@ class Verdict(Struct):
     in_place_of: Reservation | None = None
     headrooms: Headrooms | None = None
     is_new: bool = True
+    book: str = ""
     turn: tuple[int, int] = (-1, -1)

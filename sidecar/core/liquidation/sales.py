@@ -1,34 +1,21 @@
 """Sales: the holdings that an order could sell now, through which product and how; and those it
-could not, and why. No I/O.
-
-The dollar comes first: an asset is sold for USD, else USDC, else other cash, else for a coin that can
-itself be sold for cash, which is then sold in turn. Among these, a product that takes orders now, and that
-has refused the fewest: an account may lack the wallet, or a market be closed to it. While USDC has lost its
-peg, routes to it come last.
+could not, and why. No I/O. Which product sells what is in account/sale_routes.py.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Literal
 
 from msgspec import Struct
 
-from sidecar.core.vocabulary.money import ZERO, floor_to
+from sidecar.core.account.sale_routes import NO_REFUSALS, Routes, is_dust, order_size, shut
+from sidecar.core.vocabulary.money import ZERO
 from sidecar.core.vocabulary.products import Product
 
 # How a product sells: at once at any price; at once by a limit; into the book, as its maker or
 # into its auction; or Coinbase closes the position.
 OrderStyle = Literal["market", "limit", "post_only", "auction", "close"]
-
-# Flags under which no order is taken: no sale is possible until they are gone.
-SHUT: Final = ("is_disabled", "trading_disabled", "view_only", "cancel_only")
-COIN_RANK: Final = 3  # behind USD, USDC and other cash
-# While USDC is avoided: behind all others, and behind it a coin that is sold for it in turn.
-USDC_RANK: Final = 4
-USDC_COIN_RANK: Final = 5
-USDC_AFTER: Final = 3  # refusals of every other route
-NO_REFUSALS: Final[Mapping[str, int]] = {}
 
 
 class Held(Struct, frozen=True, kw_only=True):
@@ -67,67 +54,6 @@ class Prices(Struct, frozen=True):
 
     of_book: Callable[[str], Decimal | None]
     usd: Callable[[str], Decimal | None]
-
-
-class Routes:
-    """Through which product each key is sold. `assets` are those that may be, None for all;
-    of `kept` no unit ever is, so no coin is sold for it. `avoids_usdc`: it is taken last. `listed` is the
-    listing that they were found in.
-    """
-
-    def __init__(  # noqa: PLR0913 - each is named
-        self,
-        products: Mapping[str, Product],
-        cash: frozenset[str],
-        assets: frozenset[str] | None = None,
-        *,
-        kept: frozenset[str] = frozenset(),
-        avoids_usdc: bool = False,
-        listed: int = 0,
-    ) -> None:
-        self.products = products
-        self.listed, self.avoids_usdc = listed, avoids_usdc
-        self._assets = assets
-        self._by_base: dict[str, list[Product]] = {}
-        rank = {"USD": 0, "USDC": USDC_RANK if avoids_usdc else 1}
-        rank |= dict.fromkeys(cash - rank.keys(), 2)
-        listing = [one for one in products.values() if not one.is_future]
-        sound = {one.base for one in listing if rank.get(one.quote, USDC_RANK) < USDC_RANK}
-
-        def place(one: Product) -> tuple[int, str]:
-            coin = COIN_RANK if one.quote in sound else USDC_COIN_RANK
-            return rank.get(one.quote, coin), one.product_id
-
-        spot = sorted(listing, key=place)
-        late = (one.product_id for one in spot if avoids_usdc and place(one)[0] >= USDC_RANK)
-        self._late = dict.fromkeys(late, USDC_AFTER)
-        ends_in_cash = {one.base for one in spot if one.quote in rank and self.permits(one.base)}
-        ends_in_cash -= kept
-        for one in spot:
-            if one.quote in rank or one.quote in ends_in_cash:
-                self._by_base.setdefault(one.base, []).append(one)
-
-    def permits(self, key: str) -> bool:
-        """Whether a liquidation may sell it."""
-        return self._assets is None or key in self._assets
-
-    def through(self, key: str, refusals: Mapping[str, int] = NO_REFUSALS) -> Product | None:
-        """The product that sells it: of those that take orders now, else of all, the best of the ones that
-        refused the fewest; None for none.
-        """
-        contract = self.products.get(key)
-        if contract is not None and contract.is_future:
-            return contract
-        candidates = self._by_base.get(key, [])
-        if len(candidates) == 1:
-            return candidates[0]
-        late = self._late
-
-        def refused(one: Product) -> int:
-            return refusals.get(one.product_id, 0) + late.get(one.product_id, 0)
-
-        taking = [one for one in candidates if not shut(one)]
-        return min(taking or candidates, key=refused, default=None)
 
 
 def holdings(
@@ -176,7 +102,7 @@ def _holding(held: Held, routes: Routes, prices: Prices, product: Product | None
         return left(f"dust: Coinbase sells no less than {least}", is_final=True)
     if obstacle := shut(product):
         return left(obstacle, is_final=False, opens_at=product.opens_at)
-    size = _order_size(product, abs(held.free))
+    size = order_size(product, abs(held.free))
     if not size or is_dust(product, abs(held.free), prices.of_book(product.book)):
         return left("bound by orders or holds", is_final=False)
     return Holding(
@@ -187,31 +113,6 @@ def _holding(held: Held, routes: Routes, prices: Prices, product: Product | None
         way=_way(product),
         notional=notional,
     )
-
-
-def _order_size(product: Product, quantity: Decimal) -> Decimal:
-    return floor_to(quantity / product.contract_size, product.base_increment)
-
-
-def is_dust(product: Product, quantity: Decimal, price: Decimal | None) -> bool:
-    """Whether Coinbase's minimum sizes let so little (base units) not be sold. `price`: of its
-    book, in quote currency.
-    """
-    size = _order_size(product, quantity)
-    if size < product.base_min_size or not size:
-        return True
-    return price is not None and not product.is_future and size * price < product.quote_min_size
-
-
-def shut(product: Product) -> str:
-    """Why the product takes no orders now; empty when it does."""
-    for flag in SHUT:
-        if getattr(product, flag):
-            return f"{product.product_id} takes no orders now ({flag})"
-    if product.session_open is False:
-        opens = f", and opens {product.opens_at:%Y-%m-%d %H:%M} UTC" if product.opens_at else ""
-        return f"the session of {product.product_id} is closed{opens}"
-    return ""
 
 
 def _way(product: Product) -> OrderStyle:

@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from sidecar.core.account.sale_routes import Routes
 from sidecar.core.account.working import WorkingOrder
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.liquidation.episode import Episode
 from sidecar.core.liquidation.held import held
 from sidecar.core.liquidation.liquidator_memory import LiquidatorMemory
-from sidecar.core.liquidation.sales import Holding, Prices, Routes, holdings
+from sidecar.core.liquidation.sales import Holding, Prices, holdings
 from sidecar.core.vocabulary.money import ZERO
 from sidecar.core.vocabulary.orders import BUY
 

@@ -102,6 +102,21 @@ class RefreshQuotes(Action, frozen=True, kw_only=True, tag=True):
     product_ids: tuple[str, ...]
 
 
+class FollowDepth(Action, frozen=True, kw_only=True, tag=True):
+    """Follow the depth of these books, and of no others, from now on; sorted, empty for none. Counterpart: DepthSeen
+    when one has changed, at most once a second for each; DepthHolds of those unchanged, at least every 10 s, while
+    their feed is whole.
+    """
+
+    product_ids: tuple[str, ...]
+
+
+class ReadDepth(Action, frozen=True, kw_only=True, tag=True):
+    """Read the depth of these books once, over REST. Counterpart: DepthSeen; a failure is not answered."""
+
+    product_ids: tuple[str, ...]
+
+
 class ReadProduct(Action, frozen=True, kw_only=True, tag=True):
     """Read a product that a fact named and no listing held. Counterpart: ProductsListed, then a
     reconciliation. Where it `is_waited_for`, no reading of the account is whole without it.

@@ -73,6 +73,11 @@ class OrderLimits(Frozen):
         None,
         description="how far a buy limit may lie above the ask, or a sell limit below the bid, as a ratio",
     )
+    max_order_slippage: Ratio | None = Field(
+        None,
+        description="how much worse than the mid the average price of what trades at once may be, by the depth of the "
+        "book, as a ratio",
+    )
     no_adding: bool = Field(False, description="refuse orders in the direction of an open position")
     trading_hours: TradingHours | None = Field(
         None, description="outside these windows no order that adds risk passes"
@@ -92,6 +97,11 @@ class OrderLimits(Frozen):
 class ProductLimits(OrderLimits):
     """Limits of one product's exposure key."""
 
+    max_exit_cost: Loss | None = Field(
+        None,
+        description="cost of selling all of it that could be held, by the depth of its book: a ratio of equity, or "
+        '"500 USD"',
+    )
     price_shock: PriceShock | None = Field(None, description="fast-move lockout of this product")
 
 
@@ -126,6 +136,11 @@ class AccountLimits(PortfolioLimits):
     max_leverage: Multiple | None = Field(None, description="gross exposure ÷ equity")
     max_concentration: Multiple | None = Field(
         None, description="worst-case position of one key ÷ equity"
+    )
+    max_exit_cost: Loss | None = Field(
+        None,
+        description="cost of selling all that could be held, by the depth of the books: a ratio of equity, or "
+        '"500 USD"',
     )
     max_loss_in: Annotated[
         tuple[LossIn, ...] | None,
@@ -186,6 +201,9 @@ class Limits(AccountLimits):
         Decimal(300),
         description="so long a loss that only the near side of a stale book shows must stand, without a trade "
         "printed there, before anything is sold, seconds",
+    )
+    max_depth_age_s: Seconds = Field(
+        Decimal(30), description="an older depth of a book tells no cost, seconds"
     )
     min_equity: Amount = Field(
         Decimal(50), description="equity below which no loss ratio is taken, USD"

@@ -32,6 +32,10 @@ TWO: Final = Decimal(2)
 MONEY: Final = Context(
     prec=64, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow]
 )
+_UP: Final = MONEY.copy()
+_UP.rounding = ROUND_CEILING
+_DOWN: Final = MONEY.copy()
+_DOWN.rounding = ROUND_FLOOR
 COST_QUANTUM: Final = Decimal("1E-18")  # finest unit of any Coinbase asset (ETH has 18 decimals)
 CENT: Final = Decimal("0.01")
 # More than the roundings at 64 digits can add up to, and less than any fault in the books: what an assertion
@@ -157,6 +161,16 @@ def share(whole: Decimal, part: Decimal, of: Decimal) -> Decimal:
 def cents(value: Decimal) -> Decimal:
     """`value` to two decimals, for people to read; half a cent goes to the even one."""
     return value.quantize(CENT, ROUND_HALF_EVEN)
+
+
+def quotient_up(part: Decimal, whole: Decimal) -> Decimal:
+    """`part` ÷ `whole`, never rounded down: no more than a bound exactly where the true quotient is."""
+    return _UP.divide(part, whole)
+
+
+def quotient_down(part: Decimal, whole: Decimal) -> Decimal:
+    """`part` ÷ `whole`, never rounded up."""
+    return _DOWN.divide(part, whole)
 
 
 def ratio(part: Decimal, whole: Decimal) -> Decimal:

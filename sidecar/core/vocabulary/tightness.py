@@ -126,6 +126,7 @@ TIGHTEST: Final[Mapping[str, Tightest]] = {
     "duplicate_order": _table,
     "max_notional_in": _table,
     "price_collar": _lower,
+    "max_order_slippage": _lower,
     "no_adding": _either,
     "trading_hours": _if_set(_of_hours),
     "losing_streak": _table,
@@ -140,6 +141,7 @@ TIGHTEST: Final[Mapping[str, Tightest]] = {
     "own_positions_only": _either,
     "max_leverage": _lower,
     "max_concentration": _lower,
+    "max_exit_cost": _loss,
     "max_loss_in": _if_set(_of_losses_in),
     "max_drawdown": _loss,
     "max_cumulative_loss": _loss,
@@ -155,6 +157,7 @@ TIGHTEST: Final[Mapping[str, Tightest]] = {
     "allow_products": _if_set(_common),
     "block_products": _all_of,
     "max_quote_age_s": _lower,
+    "max_depth_age_s": _lower,
     "max_spread": _unchanged,  # fewer quotes mark, so losses are seen later
     "max_mark_age_s": _unchanged,  # a stale mark refuses sooner, and confirms a loss later
     "stale_confirm_s": _lower,

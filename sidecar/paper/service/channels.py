@@ -1,18 +1,19 @@
 """The first snapshot of each channel of a websocket. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from sidecar.config.paper_faults import Faults
+from sidecar.paper.venue.book import Book
 from sidecar.paper.venue.exchange import Exchange
 from sidecar.paper.venue.listing import Listing
 from sidecar.paper.venue.order import Order
 from sidecar.paper.wire import frames
 from sidecar.paper.wire.accounts import expiring_position
 from sidecar.paper.wire.frames import SNAPSHOT, Frame
-from sidecar.paper.wire.orders import sparse_row, user_row
+from sidecar.paper.wire.orders import sparse_row, user_id, user_row
 from sidecar.paper.wire.products import status_row
 from sidecar.paper.wire.text import Row, with_nulls
 
@@ -58,28 +59,27 @@ def _open_orders(exchange: Exchange, products: Iterable[str]) -> Iterator[Order]
             yield order
 
 
-def _ticker(exchange: Exchange, product_id: str, at: datetime) -> Frame:
-    return frames.ticker(SNAPSHOT, exchange.books[product_id], at)
+def _ticker(book: Book, _faults: Faults, at: datetime) -> Frame:
+    return frames.ticker(SNAPSHOT, book, at)
 
 
-def _ticker_batch(exchange: Exchange, product_id: str, at: datetime) -> Frame:
-    return frames.ticker(SNAPSHOT, exchange.books[product_id], at, channel="ticker_batch")
+def _ticker_batch(book: Book, _faults: Faults, at: datetime) -> Frame:
+    return frames.ticker(SNAPSHOT, book, at, channel="ticker_batch")
 
 
-def _level2(exchange: Exchange, product_id: str, at: datetime) -> Frame:
-    return frames.depth_snapshot(exchange.books[product_id], at)
+def _level2(book: Book, faults: Faults, at: datetime) -> Frame:
+    return frames.depth_snapshot(book, at, faults.deep_books)
 
 
-def _market_trades(exchange: Exchange, product_id: str, at: datetime) -> Frame:
-    trades = list(exchange.books[product_id].tape.trades)[-TRADES_IN_SNAPSHOT:]
-    return frames.market_trades(SNAPSHOT, product_id, reversed(trades), at)
+def _market_trades(book: Book, _faults: Faults, at: datetime) -> Frame:
+    trades = list(book.tape.trades)[-TRADES_IN_SNAPSHOT:]
+    return frames.market_trades(SNAPSHOT, book.product_id, reversed(trades), at)
 
 
-def _candles(exchange: Exchange, product_id: str, at: datetime) -> Frame:
+def _candles(book: Book, _faults: Faults, at: datetime) -> Frame:
     end = int(at.timestamp())
-    tape = exchange.books[product_id].tape
-    rows = tape.candles(CANDLE_S, end - CANDLES_IN_SNAPSHOT * CANDLE_S, end)
-    return frames.candles(SNAPSHOT, product_id, reversed(rows), at)
+    rows = book.tape.candles(CANDLE_S, end - CANDLES_IN_SNAPSHOT * CANDLE_S, end)
+    return frames.candles(SNAPSHOT, book.product_id, reversed(rows), at)
 
 
 def _status(kind: str, listing: Listing, at: datetime) -> Frame:
@@ -88,7 +88,7 @@ def _status(kind: str, listing: Listing, at: datetime) -> Frame:
 
 # Channels by their subject: a book with a price, a product's listing, the account. A listing is told whole, at first
 # and whenever it changes. `user` may name products and need not; the rest of the account's and heartbeats ignore them.
-BOOK_SNAPSHOTS: Final[dict[str, Callable[[Exchange, str, datetime], Frame]]] = {
+BOOK_SNAPSHOTS: Final[dict[str, Callable[[Book, Faults, datetime], Frame]]] = {
     "ticker": _ticker,
     "ticker_batch": _ticker_batch,
     "level2": _level2,
@@ -102,17 +102,30 @@ CHANNELS: Final = MARKET_CHANNELS | ACCOUNT_CHANNELS | {"heartbeats"}
 
 
 def market_snapshots(
-    exchange: Exchange, channel: str, products: Iterable[str], at: datetime
+    exchange: Exchange, faults: Faults, channel: str, products: Iterable[str], at: datetime
 ) -> list[Frame]:
     """The first frames of a market channel, a product each; none for a book without a price."""
     if channel in LISTING_FRAMES:
         listings = exchange.listings
         return [LISTING_FRAMES[channel](SNAPSHOT, listings[name], at) for name in products]
-    return [
-        BOOK_SNAPSHOTS[channel](exchange, product_id, at)
-        for product_id in products
-        if exchange.books[product_id].bid is not None
-    ]
+    books = [exchange.books[product_id] for product_id in products]
+    snapshot = BOOK_SNAPSHOTS[channel]
+    return [snapshot(book, faults, at) for book in books if book.bid is not None]
+
+
+def acknowledged(
+    exchange: Exchange, subscribed: Mapping[str, Iterable[str]]
+) -> dict[str, list[str]]:
+    """Every subscription, as it is acknowledged: the account's channels name the user."""
+    shown: dict[str, list[str]] = {}
+    for channel, products in subscribed.items():
+        if channel == "heartbeats":
+            shown[channel] = ["heartbeats"]
+        elif channel in ACCOUNT_CHANNELS:
+            shown[channel] = [user_id(exchange.run)]
+        else:
+            shown[channel] = list(products)
+    return shown
 
 
 def user_snapshot(

@@ -16,6 +16,7 @@ from sidecar.paper.service.channels import (
     ACCOUNT_CHANNELS,
     CHANNELS,
     MARKET_CHANNELS,
+    acknowledged,
     futures_snapshot,
     market_snapshots,
     user_snapshot,
@@ -26,7 +27,6 @@ from sidecar.paper.service.tokens import Unauthorized, verify_websocket
 from sidecar.paper.service.world import World
 from sidecar.paper.wire import frames
 from sidecar.paper.wire.frames import Frame
-from sidecar.paper.wire.orders import user_id
 
 PRODUCTS_MAX: Final = 1_000  # a message; Coinbase documents no bound and lists fewer pairs
 SAY_WHICH: Final = "subscribe or unsubscribe required"  # an unreadable message, or neither
@@ -67,7 +67,7 @@ def receive(world: World, session: Session, data: bytes | str) -> None:
     else:
         _unsubscribe(world, session, message, topics)
     session.bare_since = None if session.channels else wall
-    session.send(frames.subscriptions(at, _current(world, session)), wall)
+    session.send(frames.subscriptions(at, acknowledged(world.exchange, session.channels)), wall)
 
 
 def _read(world: World, session: Session, data: bytes | str) -> Message:
@@ -146,7 +146,7 @@ def _subscribe(
     for book in books:
         if channel == "level2":
             world.hub.show_depth(book, at)
-    for frame in market_snapshots(world.exchange, channel, books, at):
+    for frame in market_snapshots(world.exchange, world.faults.now, channel, books, at):
         session.send(frame, wall)
     for book in books:
         world.hub.listen(session, channel, book)
@@ -180,16 +180,3 @@ def _unsubscribe(world: World, session: Session, message: Message, products: lis
         world.hub.unlisten(session, channel, channel)
     if not known:
         session.channels.pop(channel, None)
-
-
-def _current(world: World, session: Session) -> dict[str, list[str]]:
-    """Every subscription, as it is acknowledged: the account's channels name the user."""
-    shown: dict[str, list[str]] = {}
-    for channel, products in session.channels.items():
-        if channel == "heartbeats":
-            shown[channel] = ["heartbeats"]
-        elif channel in ACCOUNT_CHANNELS:
-            shown[channel] = [user_id(world.exchange.run)]
-        else:
-            shown[channel] = list(products)
-    return shown

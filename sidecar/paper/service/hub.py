@@ -11,7 +11,14 @@ from decimal import Decimal
 from typing import Final
 
 from sidecar.core.vocabulary.money import ZERO, plain
-from sidecar.paper.service.channels import CANDLE_S, LISTING_FRAMES, told_positions, told_row
+from sidecar.paper.service.channels import (
+    CANDLE_S,
+    LISTING_FRAMES,
+    MARKET_CHANNELS,
+    acknowledged,
+    told_positions,
+    told_row,
+)
 from sidecar.paper.service.faults import FaultSwitches
 from sidecar.paper.service.session import ABNORMAL, Session
 from sidecar.paper.venue.book import Level
@@ -116,6 +123,22 @@ class Hub:
         for session in tuple(self.sessions):
             session.close(code)
 
+    def end_subscription(self, product_id: str, at: datetime, wall: float) -> None:
+        """The market's channels tell no more of this product, and acknowledge what is left."""
+        listings = self._exchange.listings
+        for session in tuple(self.sessions):
+            for channel in MARKET_CHANNELS & session.channels.keys():
+                products = session.channels[channel]
+                if product_id not in products:
+                    continue
+                del products[product_id]
+                if listings[product_id].book not in {listings[name].book for name in products}:
+                    self.unlisten(session, channel, listings[product_id].book)
+                if not products:
+                    del session.channels[channel]
+                told = acknowledged(self._exchange, session.channels)
+                session.send(frames.subscriptions(at, told), wall)
+
     # --------------------------------------------------------------------------------------- events
 
     def publish(self, events: Iterable[Event], at: datetime, wall: float) -> None:
@@ -213,6 +236,9 @@ class Hub:
             if known.get((side, price)) != size
         ]
         self._depth[book] = shown
+        best_ask = self._exchange.books[book].top("SELL")
+        if changes and best_ask is not None and self._faults.count_off("crossed_depth"):
+            changes.append(("BUY", Level(best_ask.price, best_ask.size)))
         if changes:
             changes.sort(key=lambda change: (change[0], change[1].price))
             self._send("level2", book, frames.depth(UPDATE, book, changes, time_text(at), at))

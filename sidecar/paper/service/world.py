@@ -61,8 +61,12 @@ class World:
         apply_to(self.exchange.behaviour, self.faults.now)
 
     def act_on_faults(self) -> None:
-        """Close the websockets when that is switched on, as soon as there are any."""
+        """Close the websockets when that is switched on, or end a subscription, as soon as there are any."""
         code = self.faults.now.close_code
         if code and self.hub.sessions:
             self.faults.reset("close_code")
             self.hub.close_all(code)
+        product_id = self.faults.now.end_subscription
+        if product_id in self.exchange.listings and self.hub.sessions:
+            self.faults.reset("end_subscription")
+            self.hub.end_subscription(product_id, self.now(), self.wall())

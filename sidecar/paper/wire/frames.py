@@ -6,13 +6,13 @@ Channels", and frames as observed: `client_id` is always there, because Coinbase
 without it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from sidecar.core.vocabulary.money import plain
+from sidecar.core.vocabulary.money import ONE, ZERO, plain
 from sidecar.paper.venue.book import Book, Level
 from sidecar.paper.venue.futures import Margin
 from sidecar.paper.venue.order import Side
@@ -115,11 +115,24 @@ def depth(
     return frame("l2_data", at, [{"type": kind, "product_id": product_id, "updates": updates}])
 
 
-def depth_snapshot(book: Book, at: datetime) -> Frame:
-    """The whole displayed book; its rows carry the beginning of time."""
+def depth_snapshot(book: Book, at: datetime, deeper: int = 0) -> Frame:
+    """The whole displayed book, and so many levels beyond on each side; its rows carry the beginning of time."""
     sides: tuple[Side, Side] = ("BUY", "SELL")
-    levels = [(side, level) for side in sides for level in book.shown(side)]
+    levels = [
+        (side, level)
+        for side in sides
+        for level in (*book.shown(side), *_levels_beyond(book, side, deeper))
+    ]
     return depth(SNAPSHOT, book.product_id, levels, LEVEL_TIME, at)
+
+
+def _levels_beyond(book: Book, side: Side, count: int) -> Iterator[Level]:
+    """Levels a price step apart behind those that are shown, of one unit each; none below zero."""
+    shown = book.shown(side)
+    if shown:
+        step = -book.step if side == "BUY" else book.step
+        prices = (shown[-1].price + step * place for place in range(1, count + 1))
+        yield from (Level(price, ONE) for price in prices if price > ZERO)
 
 
 def market_trades(kind: str, product_id: str, trades: Iterable[Trade], at: datetime) -> Frame:

@@ -3,12 +3,15 @@
 from sidecar.coinbase import frames
 from sidecar.paper.service import channels
 
+ASKED = {*frames.USER_CHANNELS, *frames.MARKET_CHANNELS, *frames.DEPTH_CHANNELS}
+DATA_OF = {"level2": "l2_data"}  # frames that go by another name than their subscription
+
 
 def test_every_channel_that_is_asked_for_is_read():
     """And every reader is of a channel that a feed asks for: a frame is read, or never comes."""
-    asked = {*frames.USER_CHANNELS, *frames.MARKET_CHANNELS}
-    assert asked - {"heartbeats"} == frames.READERS.keys() - {"subscriptions"}
-    assert asked >= {*frames.OPTIONAL_CHANNELS}
+    told = {DATA_OF.get(channel, channel) for channel in ASKED}
+    assert told - {"heartbeats"} == frames.READERS.keys() - {"subscriptions"}
+    assert {*frames.OPTIONAL_CHANNELS} <= ASKED
 
 
 def test_every_reader_is_of_a_channel():
@@ -19,6 +22,16 @@ def test_every_reader_is_of_a_channel():
 
 def test_a_channel_of_products_is_asked_for_by_their_names_and_no_other_is():
     """As the paper exchange serves them. A channel that is not served holds up its whole feed."""
-    asked = {*frames.USER_CHANNELS, *frames.MARKET_CHANNELS}
-    assert asked <= channels.CHANNELS
-    assert asked & channels.MARKET_CHANNELS == frames.PRODUCT_CHANNELS
+    assert ASKED <= channels.CHANNELS
+    assert ASKED & channels.MARKET_CHANNELS == frames.PRODUCT_CHANNELS
+
+
+def test_no_connection_has_two_channels_of_products():
+    """A session splits the products of one, and asks for those of one again."""
+    for asked in (frames.USER_CHANNELS, frames.MARKET_CHANNELS, frames.DEPTH_CHANNELS):
+        assert len(frames.PRODUCT_CHANNELS & {*asked}) <= 1
+
+
+def test_depth_and_prices_are_on_connections_of_their_own():
+    assert frames.LEVEL2 not in frames.MARKET_CHANNELS
+    assert frames.TICKER not in frames.DEPTH_CHANNELS

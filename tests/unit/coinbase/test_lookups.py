@@ -7,9 +7,10 @@ import httpx
 import pytest
 import respx
 
-from sidecar.coinbase.lookups import GRANULARITIES, Lookups
+from sidecar.coinbase.lookups import DEPTH_LEVELS, GRANULARITIES, Lookups
 from sidecar.coinbase.rest import Refused, Rest
 from sidecar.core.value_at_risk.history import CANDLES_A_CALL, Span
+from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
 from tests.scenario import D
 
@@ -34,8 +35,11 @@ class Reading:
         self.complaints = complaints
         self._route = route
 
-    async def reads(self, answer, span=SPAN, period_s=DAY_S, status=200):
+    def answer(self, answer, status=200):
         self._route.mock(return_value=httpx.Response(status, json=answer))
+
+    async def reads(self, answer, span=SPAN, period_s=DAY_S, status=200):
+        self.answer(answer, status)
         return await self.lookups.closes(span, period_s)
 
     @property
@@ -133,3 +137,51 @@ async def test_an_answer_that_says_nothing_is_not_taken_for_a_time_without_trade
 async def test_an_unknown_product_is_refused(reading):
     with pytest.raises(Refused, match="product not found"):
         await reading.reads({"message": "product not found"}, status=404)
+
+
+# ----------------------------------------------------------------------------------------- depth
+
+
+def pricebook(*, bids=(("100", "1"),), asks=(("101", "2"),), product_id="BTC-USD"):
+    rows = [[{"price": price, "size": size} for price, size in side] for side in (bids, asks)]
+    return {"pricebook": {"product_id": product_id, "bids": rows[0], "asks": rows[1], "time": "x"}}
+
+
+async def test_the_depth_of_a_book_is_one_call_and_as_of_when_it_was_asked_for(reading):
+    reading.answer(pricebook(bids=[("99", "3"), ("100", "1"), ("98", "0")]))
+    depth = await reading.lookups.depth("BTC-USD")
+    assert reading.asked == (
+        "/api/v3/brokerage/product_book",
+        {"product_id": "BTC-USD", "limit": str(DEPTH_LEVELS)},
+    )
+    assert depth == ev.Depth("BTC-USD", ((D(100), D(1)), (D(99), D(3))), ((D(101), D(2)),), NOW)
+
+
+async def test_a_deep_book_is_told_in_few_levels(reading):
+    bids = [(str(10_000 - place), "1") for place in range(DEPTH_LEVELS)]
+    reading.answer(pricebook(bids=bids, asks=()))
+    depth = await reading.lookups.depth("BTC-USD")
+    assert (len(depth.bids) <= ev.LEVELS_MAX, depth.asks) == (True, ())
+    assert sum(size for _, size in depth.bids) == DEPTH_LEVELS
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"pricebook": []},
+        {"pricebook": {"bids": [], "asks": []}},
+        pricebook(product_id="ETH-USD"),
+        pricebook(bids=[("101", "1")]),
+        pricebook(bids=[("many", "1")]),
+        pricebook(bids=[("-1", "1")]),
+        pricebook(asks=[("101", "-1")]),
+        {"pricebook": {"product_id": "BTC-USD", "bids": {}, "asks": []}},
+        {"pricebook": {"product_id": "BTC-USD", "bids": [{"price": "1"}], "asks": []}},
+        {"pricebook": {"product_id": "BTC-USD", "bids": [{"price": 1.5, "size": "1"}], "asks": []}},
+    ],
+)
+async def test_a_depth_that_no_book_can_have_is_untrusted(reading, answer):
+    reading.answer(answer)
+    with pytest.raises(Untrusted):
+        await reading.lookups.depth("BTC-USD")

@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 
 from sidecar.coinbase import session
-from sidecar.coinbase.frames import quotes_of
+from sidecar.coinbase.frames import LevelNews, quotes_of
+from sidecar.coinbase.lag import CoinbaseTime, Lag
+from sidecar.coinbase.levels import book_parts
 from sidecar.coinbase.session import (
     SILENCE_S,
     Close,
@@ -27,6 +29,7 @@ AT, LATER = START, START + timedelta(seconds=1)
 
 USER = ("heartbeats", "user")
 MARKET = ("heartbeats", "ticker")
+DEPTH = ("heartbeats", "level2")
 
 
 def heartbeat(line):
@@ -420,6 +423,94 @@ def test_products_that_are_not_taken_up_are_asked_for_again_one_by_one():
         line.session.received(heartbeat(line), AT, line.wall + after)
         asked = [s.products for s in only(line.session.tick(line.wall + after), Subscribe)]
         assert asked == ([("ETH-USD",), ("SOL-USD",)] if again else [])
+
+
+def test_a_subscription_that_ends_by_itself_is_asked_for_again():
+    line = Line(MARKET, ("BTC-USD", "ETH-USD"))
+    settled(line)
+    line.stage.world.set_faults(end_subscription="ETH-USD")
+    line.hear()
+    assert line.session.products_on >= {"BTC-USD"}
+    assert "ETH-USD" not in line.session.products_on
+    waited(line, 7)
+    assert line.session.products_on >= {"BTC-USD", "ETH-USD"}
+
+
+# ------------------------------------------------------------------------------------------ depth
+
+
+def levels(steps):
+    """Every row of level2 that came with these steps, by its event."""
+    parts = [part for news in told(steps) for part in book_parts(news.events)]
+    return [(part.product_id, part.begins, len(part.rows)) for part in parts]
+
+
+def test_a_feed_of_depth_is_live_without_books_and_tells_those_that_are_followed():
+    stage = made()
+    stage.quote("BTC-USD", "100", "101")
+    line = Line(DEPTH, stage=stage)
+    assert len(only(line.open(), Live)) == 1
+    steps = line.carry(line.session.follow(("BTC-USD",), line.wall))
+    assert [(s.channel, s.products) for s in only(steps, Subscribe)] == [("level2", ("BTC-USD",))]
+    assert levels(steps) == [("BTC-USD", True, 100)]
+    assert line.session.products_on >= {"BTC-USD"}
+    stage.quote("BTC-USD", "100", "102")
+    ((name, begins, _),) = levels(line.wait(0.05))
+    assert (name, begins) == ("BTC-USD", False)
+
+
+def test_a_book_is_begun_anew_by_leaving_it_and_asking_again():
+    stage = made()
+    stage.quote("BTC-USD", "100", "101")
+    stage.quote("ETH-USD", "10", "11")
+    line = Line(DEPTH, ("BTC-USD", "ETH-USD"), stage)
+    line.open()
+    steps = line.carry(line.session.renew(("ETH-USD", "GONE-USD"), line.wall))
+    assert [(s.products, s.leave) for s in only(steps, Subscribe)] == [
+        (("ETH-USD",), True),
+        (("ETH-USD",), False),
+    ]
+    assert levels(steps) == [("ETH-USD", True, 100)]
+    assert line.session.products_on >= {"BTC-USD", "ETH-USD"}
+    assert line.session.renew((), line.wall) == []
+
+
+def test_without_a_connection_no_book_is_begun_anew():
+    """The connection will begin with all of them."""
+    assert Session(DEPTH, ("BTC-USD",)).renew(("BTC-USD",), 0.0) == []
+
+
+def test_a_book_that_coinbase_refuses_is_left_out_in_words_of_its_own():
+    line = Line(DEPTH)
+    settled(line)
+    line.stage.world.set_faults(refused_product="ETH-USD")
+    line.carry(line.session.follow(("BTC-USD", "ETH-USD"), line.wall))
+    (told_once,) = [s.text for s in only(waited(line, 120), Complaint) if "left out" in s.text]
+    assert told_once == "ETH-USD is left out: its depth is read over REST"
+    assert line.session.products_on >= {"BTC-USD"}
+
+
+def test_levels_of_a_late_frame_are_of_the_time_when_coinbase_told_them():
+    time = CoinbaseTime()
+    time.heard(START, 0.0, 0.0)
+    session = Session(DEPTH, lag=Lag(time, lambda: 10.0))
+    session.opened(0.0)
+    data = {"channel": "l2_data", "sequence_num": 0, "events": [], "timestamp": START.isoformat()}
+    (step,) = session.received(json.dumps(data), LATER, 4.0)
+    assert isinstance(step, Parsed)
+    assert isinstance(step.said, LevelNews)
+    assert step.said == LevelNews(LATER - timedelta(seconds=4), step.said.events)
+    assert session.told_at == LATER - timedelta(seconds=4)
+
+
+def test_a_session_knows_of_which_moment_its_last_frame_is():
+    line = Line(DEPTH)
+    assert line.session.told_at is None
+    line.open()
+    line.session.received(heartbeat(line), AT, line.wall)
+    assert line.session.told_at == AT
+    line.session.received(heartbeat(line), LATER, line.wall)
+    assert line.session.told_at == LATER
 
 
 def test_an_account_without_futures_has_a_feed_all_the_same():

@@ -30,7 +30,7 @@ from sidecar.core.vocabulary.limits import Limits
 from tests.decisions import CONNECTED, connected, funded, pictured, reloaded
 from tests.everything import attributes, defaults
 from tests.histories import tell
-from tests.scenario import FUTURE, PRODUCTS, D, World, limit_order, product
+from tests.scenario import FUTURE, PRODUCTS, D, World, limit_order, market_order, product
 
 COUNTER = "counts changes within a process, so that what was worked out of them is known to be old"
 CACHE = "worked out again from what is saved, the first time that it is asked for"
@@ -41,6 +41,11 @@ NOT_SAVED: dict[str, str] = {
     "Exposure.serial": COUNTER, "Books.listings": COUNTER, "History.version": COUNTER,
     "ReportWatch.withheld": "of the fact that is taken in now",
     "DoubtWatch.apart": "the first listing of a new process tells it",
+    "Depths._ladders": CACHE, "Depths._first": CACHE, "Depths.version": COUNTER, "Depths.changes": COUNTER,
+    "ExitCosts._costs": CACHE, "ExitCosts._unknown": CACHE, "ExitCosts._keys_of": CACHE, "ExitCosts._total": CACHE,
+    "ExitCosts._serial": COUNTER, "ExitCosts._version": COUNTER, "ExitCosts._routes": CACHE,
+    "DepthWatch._wanted": CACHE, "DepthWatch._chosen_of": CACHE, "DepthWatch._asked_changes": COUNTER,
+    "DepthWatch._read_of": CACHE, "DepthWatch._read_at": CACHE,
     "BalanceFlow.complete": "the first listing of a new process is its own",
     "Wallet.waits_since": "a wait of minutes for a price begins anew",
     "Books.remarked": "marks that shocks have not looked at yet: they look at each fact, and all begin anew",
@@ -60,6 +65,8 @@ NOT_SAVED: dict[str, str] = {
     "RiskManager._undelivered": "what a refused fact left to say; the causes behind it are saved",
     "Notional._begins": CACHE, "Notional._ends": CACHE, "Notional._window": CACHE,
     "RiskManager.judged": "a version of the tracker; saved as whether all was judged",
+    "Routes._assets": CACHE, "Routes._by_base": CACHE, "Routes._late": CACHE, "Routes.avoids_usdc": CACHE,
+    "Routes.listed": CACHE, "Routes.products": CACHE,
     "Scope._routes": CACHE, "UsdcPegWatch._listings": CACHE, "UsdcPegWatch._pairs": CACHE,
 }  # fmt: skip
 CONFIGURED = "configuration: a new process has its own"
@@ -74,6 +81,7 @@ NEVER_SET: dict[str, str] = {
     "Sessions.grace": CONFIGURED, "PositionTracker._handlers": ALWAYS, "Approvals._judges": ALWAYS,
     "RiskManager._handlers": ALWAYS, "RiskManager.looks_ahead": "is True but while a record is judged again",
     "Books.waits_for_settled": CONFIGURED,
+    "Depths.is_read": CONFIGURED, "RiskContext.max_depth_age": CONFIGURED, "RiskContext.reads_depth": CONFIGURED,
     "PendingBreach.sure_since": "where a stale book showed a breach first: test_stale_marks.py",
     "Books.losses_unexplained": "is empty between two facts: the windows have taken it in",
     "Books.moves": "is empty between two facts: the windows have taken it in",
@@ -142,6 +150,7 @@ def trading() -> World:
         summary(
             world, 5_000, world.tracker.wallets.get("USD").total, funding, fills_until=world.now
         )
+    world.depth()
     for window in get_args(ev.LossWindow):
         world.send(ev.LossReset, window=window, reason="a new quarter")
     return world
@@ -395,9 +404,19 @@ def bound() -> World:
     return world
 
 
+def deep() -> World:
+    """The depth of one book is known, another bot has asked about a second, and its depth is missing."""
+    world = connected(held=1, max_order_slippage="0.01", max_exit_cost="0.05")
+    world.depth()
+    world.wait(1)
+    assert not world.ask(market_order("0.1", name="deep", product_id="ETH-USD"))
+    return world
+
+
 WORLDS: tuple[Callable[[], World], ...] = (
     trading, troubled, fallen, depegged, back, flattening, aborted, confirming, strangers, starting, suspected,
     overtaken, cooled, visited, misled, crashed, bound,
+    deep,
 )  # fmt: skip
 
 
@@ -512,6 +531,24 @@ def with_buffer(world: World) -> None:
     world.hold("0.1")
 
 
+def shallow(world: World) -> None:
+    """A tenth of a coin is bid for and offered 10 dollars from the mid, ten coins 100 dollars from it."""
+    world.depth(
+        bids=((63_990, "0.1"), (63_900, 10)),
+        asks=((64_010, "0.1"), (64_100, 10)),
+    )
+
+
+def at_market(size: object) -> Act:
+    """At the market, under the next name."""
+
+    def act(world: World) -> Any:
+        name = f"b{world.manager.approvals.decisions}"
+        return world.ask(market_order(size, name=name))
+
+    return act
+
+
 def margined(world: World) -> None:
     """100 contracts that have lost nearly half of the margin posted."""
     world.fill("BUY", 100, 64_000, product_id=FUTURE)
@@ -577,6 +614,8 @@ EDGES: dict[str, tuple[dict[str, Any], Act, Act, Act]] = {
         {"max_order_rate": {"count": 4, "window_s": 60}, "max_share_of_limits": "0.5", "max_quote_age_s": 90},
         ask("0.1", user=7), later(59, ask("0.1", user=7)), later(0.9, ask("0.1", user=7)),
     ),
+    "MAX_ORDER_SLIPPAGE": ({"max_order_slippage": "0.001"}, shallow, at_market("0.25"), at_market("0.25000001")),
+    "MAX_EXIT_COST": ({"max_exit_cost": "10 USD"}, shallow, ask("0.19"), ask("0.00002")),
 }  # fmt: skip
 
 

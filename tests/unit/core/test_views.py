@@ -20,7 +20,7 @@ def status(world):
 
 
 def positions(world, key=None):
-    seen = views.positions(world.manager)
+    seen = views.positions(world.manager, world.now)
     if key is None:
         return seen
     (row,) = [row for row in seen["positions"] if row["key"] == key]

@@ -12,6 +12,7 @@ from sidecar.daemon import rest_tasks
 from sidecar.daemon.rest_tasks import RestTasks
 from tests.daemon_parts import Running, Said
 from tests.decisions import connected, of_kind
+from tests.paper_world import START as AT
 from tests.scenario import D, limit_order, product
 
 
@@ -187,3 +188,36 @@ async def test_a_cancel_is_given_up_for_each_order_by_itself(monkeypatch):
         {"o1"}, {"o1"}, {"o1"}, {"o1", "o2", "o3"}, {"o2"},
     ]  # fmt: skip
     assert [call["order_ids"] for call in made.logged("critical")] == [["o1"], ["o2"]]
+
+
+# ----------------------------------------------------------------------------------------- depth
+
+
+def depth_of(name):
+    return ev.Depth(name, ((D(99), D(1)),), ((D(101), D(1)),), AT)
+
+
+async def test_depth_is_told_of_each_book_that_could_be_read_and_a_failure_only_logged():
+    told = list[ev.Depth]()
+
+    def do(made):
+        made.said.depths = {"BTC-USD": depth_of("BTC-USD"), "SOL-USD": depth_of("SOL-USD")}
+        made.errands.read_depth(
+            ac.ReadDepth(product_ids=("BTC-USD", "ETH-USD", "SOL-USD")), told.append
+        )
+
+    made = await run(do)
+    assert sorted(depth.product_id for depth in told) == ["BTC-USD", "SOL-USD"]
+    assert [row["product"] for row in made.logged("warning")] == ["ETH-USD"]
+
+
+async def test_a_book_that_is_being_read_is_not_read_twice_at_once():
+    told = list[ev.Depth]()
+
+    def do(made):
+        made.said.depths = {"BTC-USD": depth_of("BTC-USD")}
+        for _ in range(3):
+            made.errands.read_depth(ac.ReadDepth(product_ids=("BTC-USD",)), told.append)
+
+    await run(do)
+    assert len(told) == 1

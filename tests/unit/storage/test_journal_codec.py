@@ -34,6 +34,8 @@ FACTS = [
     ev.Quotes(at=AT, quotes=(ev.Quote("BTC-USD", D("64000.10"), D("64000.2"), AT),)),
     ev.QuotesConfirmed(at=AT, quotes=(ev.Quote("BTC-USD", D(1), D(2), AT, D("0.1"), D("0.20")),)),
     ev.ConfirmationUnavailable(at=AT),
+    ev.DepthSeen(at=AT, books=(ev.Depth("BTC-USD", ((D("63999.50"), D("0.10")),), ((D(64000), D(2)), (D(64001), D(3))), AT),)),
+    ev.DepthHolds(at=AT, product_ids=("BTC-USD",)),
     ev.ProductsListed(at=AT, products=PRODUCTS),
     ev.FeedChanged(at=AT, feed="user", signal="gap"),
     ev.OrderReported(at=AT, order_id="o", product_id="BTC-USD", side="BUY", status="OPEN", filled=D("1E-8"), leaves=D(0), parent_id="p", child_id="c", attached=True, is_market=True, by_coinbase=True, triggered=True),

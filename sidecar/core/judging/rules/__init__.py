@@ -9,6 +9,7 @@ from typing import Final
 
 from sidecar.core.judging.rules import (
     activity,
+    depth,
     exposure,
     funds,
     hours,
@@ -28,6 +29,7 @@ RULES: Final[tuple[Gate | Measured, ...]] = (
     *hours.RULES,
     *funds.RULES,
     *exposure.RULES,
+    *depth.RULES,
     *strategies.RULES,
     *losses.RULES,
     *portfolio.RULES,

@@ -11,7 +11,7 @@ keeps the limit follow from the row, the same for all.
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
 
@@ -267,9 +267,10 @@ class Measured(Struct, frozen=True, kw_only=True):
     row is worked out from; with `of_strategy` it is of the order's strategy at every scope, and of orders
     without one there is none; with `of_futures` only of orders for contracts. With `of_bot` the
     limit is the part of it that one bot may use, and the figure the bot's own; of orders that no bot is known to ask
-    about there is none. `is_known`: whether the books have the figure. A rule with a `window` counts approvals under
-    the name it gives, or their `notional` (USD) where `counted` gives a quota: that is the limit's own window, or the
-    rule's where the limit is a plain number.
+    about there is none. With `by_scope` a product's table bounds the figure of its key, any other that of all keys.
+    `is_known`: whether the books have the figure; `why_unknown`: why it is infinite, where knowledge is wanting. A rule
+    with a `window` counts approvals under the name it gives, or their `notional` (USD) where `counted` gives a quota:
+    that is the limit's own window, or the rule's where the limit is a plain number.
     """
 
     code: str
@@ -284,12 +285,14 @@ class Measured(Struct, frozen=True, kw_only=True):
     of_order: bool = False
     of_equity: bool = False
     per_key: bool = False
+    by_scope: bool = False
     of_strategy: bool = False
     of_futures: bool = False
     of_bot: bool = False
     reads: Reads = "order"
     row: Callable[[OnKey, ScopedLimit], FigureBySize] | None = None
-    order_row: Callable[[Candidate, ScopedLimit], Row | None] | None = None
+    order_row: Callable[[Candidate, ScopedLimit], FigureBySize | None] | None = None
+    why_unknown: Callable[[Any, ScopedLimit], str] | None = None
     window: Callable[[Candidate, ScopedLimit], str] | None = None
     notional: Callable[[Candidate], Decimal] = lambda _: ZERO
     counted: Callable[[ScopedLimit], Rate | Quota] = as_set
@@ -349,8 +352,14 @@ class Measured(Struct, frozen=True, kw_only=True):
                 candidate.now,
                 self.notional(candidate),
             )
+        if not observed.is_finite() and (why := self.unknown(candidate, bound)):
+            return Violation(self.code, bound.scope, limit, "none", why, clears_at)
         message = self.text.format(observed=shown, limit=limit)
         return Violation(self.code, bound.scope, limit, shown, message, clears_at)
+
+    def unknown(self, asked: OnKey, bound: ScopedLimit) -> str:
+        """Why an infinite figure is one; empty where it is known to be."""
+        return "" if self.why_unknown is None else self.why_unknown(asked, bound)
 
     def warning(self, candidate: OnKey, bound: ScopedLimit, observed: Decimal) -> Violation:
         """A limit that is kept, but used to 70 % or more."""

@@ -52,8 +52,13 @@ from sidecar.core.vocabulary.events.liquidation import (
     LiquidationEnded,
 )
 from sidecar.core.vocabulary.events.market import (
+    LEVELS_MAX,
     ClosesRead,
     ConfirmationUnavailable,
+    Depth,
+    DepthHolds,
+    DepthSeen,
+    Level,
     ProductsListed,
     Quote,
     Quotes,
@@ -87,6 +92,7 @@ from sidecar.core.vocabulary.events.process import (
 )
 
 __all__ = [
+    "LEVELS_MAX",
     "AccountRead",
     "AccountReconciled",
     "Asker",
@@ -103,6 +109,9 @@ __all__ = [
     "CloseProposed",
     "ClosesRead",
     "ConfirmationUnavailable",
+    "Depth",
+    "DepthHolds",
+    "DepthSeen",
     "DiskChanged",
     "EditProposed",
     "ElsewhereRead",
@@ -121,6 +130,7 @@ __all__ = [
     "FuturesSummaryRead",
     "FuturesUnread",
     "HaltRequested",
+    "Level",
     "LimitsRefused",
     "LimitsReplaced",
     "LiquidationEnded",

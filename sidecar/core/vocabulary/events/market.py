@@ -2,11 +2,16 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 
 from sidecar.core.vocabulary.events.event import Event
 from sidecar.core.vocabulary.products import Product
+
+LEVELS_MAX: Final = 50  # of one side that a `Depth` may hold: a decision walks them all
+
+Level = tuple[Decimal, Decimal]  # price in quote currency, size in order units
 
 
 class Quote(Struct, frozen=True, omit_defaults=True):
@@ -40,6 +45,31 @@ class QuotesConfirmed(Event, frozen=True, kw_only=True, tag=True):
 
 class ConfirmationUnavailable(Event, frozen=True, kw_only=True, tag=True):
     """REST could not confirm within its time; the feed's word stands."""
+
+
+class Depth(Struct, frozen=True, omit_defaults=True):
+    """Both sides of one order book, best level first, each at most `LEVELS_MAX` long; `at` is when they were last known
+    to hold. Levels beyond the first ones may have been gathered into steps, each at the worst price in it. A side that
+    ends tells that no more is known, not that no more is offered. `product_id` is the book's: BTC-USDC trades in that
+    of BTC-USD.
+    """
+
+    product_id: str
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    at: datetime
+
+
+class DepthSeen(Event, frozen=True, kw_only=True, tag=True):
+    """Depths as they are now, of books that are followed or were read. Answers FollowDepth and ReadDepth."""
+
+    books: tuple[Depth, ...]
+
+
+class DepthHolds(Event, frozen=True, kw_only=True, tag=True):
+    """The depths told last of these books hold still at `at`: their feed is whole, and told no change."""
+
+    product_ids: tuple[str, ...]
 
 
 class ProductsListed(Event, frozen=True, kw_only=True, tag=True):

@@ -128,6 +128,17 @@ POSITIONS = {
 }  # fmt: skip
 
 
+def test_a_status_names_the_order_books_followed_and_those_not_known():
+    def shown(*whole):
+        depth = {"followed": ["BTC-USD", "ETH-USD"], "whole": list(whole)}
+        return text(status(STATUS | {"sidecar": STATUS["sidecar"] | {"depth": depth}}, 80))
+
+    assert "order books of BTC-USD, ETH-USD" in shown("BTC-USD", "ETH-USD")
+    assert "not known" not in shown("BTC-USD", "ETH-USD")
+    assert "order books not known: ETH-USD" in shown("BTC-USD")
+    assert "order books" not in text(status(STATUS, 80))
+
+
 def test_a_status_says_what_is_and_what_to_do():
     said = text(status(STATUS, 80))
     assert "not counted here: stocks: 1500 USD" in said
@@ -414,6 +425,8 @@ def test_a_check_shows_what_would_be_sold_and_what_not():
         (b'{"seq":7,"sum":"0","type":"OrderProposed","at":"2026-11-22T13:00:00Z","body":"not json"}', "what is no order"),
         (b'{"seq":7,"sum":"0","type":"OrderProposed","at":"2026-11-22T13:00:00Z","body":{"order_configuration":3}}', "None: None – None"),
         (b'{"seq":7,"sum":"0","type":"FillReported","at":"2026-11-22T13:00:00Z","side":"BUY","size":"1","product_id":"P","price":"2","order_id":"o"}', "BUY 1 P at 2, fee 0, order o"),
+        (b'{"seq":7,"sum":"0","type":"DepthSeen","at":"2026-11-22T13:00:00Z","books":[{"product_id":"P","bids":[["1","5"],["0.5","5"]],"asks":[["2","5"]],"at":"2026-11-22T13:00:00Z"},{"product_id":"Q","bids":[],"asks":[],"at":"2026-11-22T13:00:00Z"}]}', "P 1/2, 2 and 1 levels, Q –/–, 0 and 0 levels"),
+        (b'{"seq":7,"sum":"0","type":"DepthHolds","at":"2026-11-22T13:00:00Z","product_ids":["P","Q"]}', "P, Q"),
         (b'{"seq":7,"sum":"0","type":"BalancesRead","at":"2026-11-22T13:00:00Z","balances":[{"currency":"USD","available":"1","hold":"2"}]}', "USD 1 + 2 held"),
         (b'{"seq":7,"sum":"0","at":"2026-11-22T13:00:00Z","type":"Answered","done":false,"text":"t","remaining":["r"]}', "not done: t; remains: r"),
         (b'{"seq":7,"sum":"0","at":"2026-11-22T13:00:00Z","type":"PlaceOrder","client_order_id":"n","body":{"product_id":"P","side":"SELL","client_order_id":"n","order_configuration":{"market_market_ioc":{"base_size":"2"}}}}', "n: SELL 2 P"),

@@ -28,6 +28,7 @@ def test_a_row_of_an_unknown_product_is_in_doubt_until_it_is_known_to_be_elsewhe
     assert STOCK in world.tracker.books.doubts
     named(world)
     assert world.ask(limit_order("0.01", 64_000))
+    world.wait()
     assert world.report("s1", product_id=STOCK, leaves=1, limit_price=200) == []
     assert world.fill("BUY", 1, 200, product_id=STOCK) == []
     assert world.ask(limit_order("0.01", 64_000))

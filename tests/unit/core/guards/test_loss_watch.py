@@ -585,6 +585,7 @@ def test_nonsense_from_rest_is_not_taken_in(nonsense):
 
 def test_rests_answer_without_a_question_changes_nothing():
     world = connected(held=1, **LIMIT)
+    world.wait()
     assert at_rest(world, 1) == []
 
 

@@ -36,7 +36,7 @@ def test_every_measured_rule_is_shown_or_needs_an_order():
         "max_notional_in": {"usd": 1, "window_s": 1}, "max_margin_drawdown": 1, "strategy": {"grid": {"budget": 1}},
         "max_daily_loss": 0.1, "max_weekly_loss": 0.1, "max_monthly_loss": 0.1, "max_drawdown": 0.1,
         "max_loss_in": [{"window": "4h", "limit": 0.1}], "losing_streak": {"trades": 4, "cool_down": "2h"},
-        "max_cumulative_loss": 0.1,
+        "max_cumulative_loss": 0.1, "max_exit_cost": 0.1,
         "max_var": 0.1, "max_expected_shortfall": 0.1, "max_stress_loss": 0.1,
     }  # fmt: skip
     world = World(**limits)

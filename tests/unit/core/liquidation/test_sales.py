@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.core.liquidation.sales import Held, Holding, Prices, Routes, holdings, is_dust, pieces
+from sidecar.core.account.sale_routes import Routes, is_dust
+from sidecar.core.liquidation.sales import Held, Holding, Prices, holdings, pieces
 from sidecar.core.vocabulary.products import CASH, Product
 from tests.scenario import D, future, product
 

@@ -22,6 +22,7 @@ def test_nothing_is_limited_unless_it_is_set():
     unset = {name for name in Limits.model_fields if getattr(limits, name) in (None, (), {}, False)}
     assert Limits.model_fields.keys() - unset == {
         "max_quote_age_s",
+        "max_depth_age_s",
         "max_mark_age_s",
         "max_spread",
         "market_order_slippage",

@@ -341,6 +341,61 @@ def test_a_snapshots_rows_carry_the_beginning_of_time_and_updates_the_moment():
     assert all(row["event_time"].startswith("2026-11-02") for row in update["updates"])
 
 
+def test_a_book_can_be_told_crossed_until_its_next_snapshot():
+    stage = made(faults={"crossed_depth": 1})
+    stage.quote("BTC-USD", "100", "101")
+    client, mirror = stage.client(), Mirror()
+    mirror.take(client.subscribes("level2", "BTC-USD"))
+    for bid in ("99", "98"):
+        stage.quote("BTC-USD", bid, "101")
+        stage.wait(0.05)
+    mirror.take(client.hears())
+    assert mirror.sizes.keys() - shown(stage).keys() == {("bid", Decimal(101))}
+    client.says(type="unsubscribe", channel="level2", product_ids=["BTC-USD"])
+    mirror.take(client.subscribes("level2", "BTC-USD"))
+    assert mirror.sizes == shown(stage)
+
+
+def test_snapshots_can_be_as_deep_as_productions():
+    stage = made(faults={"deep_books": 300})
+    stage.quote("BTC-USD", "100", "101")
+    mirror = Mirror()
+    mirror.take(stage.client().subscribes("level2", "BTC-USD"))
+    near = shown(stage)
+    assert len(mirror.sizes) == len(near) + 2 * 300
+    assert {key: mirror.sizes[key] for key in near} == near
+    lowest, highest = ([price for side, price in near if side == name] for name in ("bid", "offer"))
+    beyond = mirror.sizes.keys() - near.keys()
+    assert all(p < min(lowest) if side == "bid" else p > max(highest) for side, p in beyond)
+
+
+def test_no_deep_level_is_below_zero():
+    stage = made(faults={"deep_books": 300})
+    stage.quote("BTC-USD", "1", "2")
+    mirror = Mirror()
+    mirror.take(stage.client().subscribes("level2", "BTC-USD"))
+    assert min(price for _, price in mirror.sizes) > 0
+
+
+@pytest.mark.parametrize(
+    ("names", "heard"), [(("BTC-USD",), False), (("BTC-USD", "BTC-USDC"), True)]
+)
+def test_a_subscription_can_end_by_itself_and_what_is_left_is_acknowledged(names, heard):
+    """A book that another product shares is heard all the same."""
+    stage = made()
+    stage.quote("BTC-USD", "100", "101")
+    client = stage.client()
+    client.subscribes("ticker", *names)
+    client.subscribes("candles", "ETH-USD")
+    stage.world.set_faults(end_subscription="BTC-USD")
+    (told,) = client.hears()
+    left = {"ticker": ["BTC-USDC"]} if heard else {}
+    assert told["events"] == [{"subscriptions": left | {"candles": ["ETH-USD"]}}]
+    stage.quote("BTC-USD", "100", "102")
+    assert bool(only(client.hears(), "ticker")) is heard
+    assert stage.world.faults.now.end_subscription == ""
+
+
 def test_who_has_gone_is_told_nothing_and_kept_nowhere():
     stage = made()
     stage.quote("BTC-USD", "100", "101")

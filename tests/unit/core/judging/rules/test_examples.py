@@ -62,6 +62,11 @@ def asked(world: World, text: str) -> Decision:
     return next(action.decision for action in actions if isinstance(action, Decided))
 
 
+def _levels(text: str) -> list[tuple[str, str]]:
+    """0.1 at 63990 and 10 at 63900: sizes at prices."""
+    return [(price, size) for size, _, price in (one.split() for one in text.split(" and "))]
+
+
 def tell(world: World, text: str) -> None:  # noqa: C901, PLR0912 - one line a sentence
     """Let a given sentence happen."""
     match text.split():
@@ -83,6 +88,9 @@ def tell(world: World, text: str) -> None:  # noqa: C901, PLR0912 - one line a s
             world.fill("SELL", size, price, product_id=product_id)
         case ["approve", *rest]:
             assert asked(world, " ".join(rest))
+        case ["depth", product_id, *levels]:
+            bids, asks = " ".join(levels).split(" bid, ")
+            world.depth(product_id, bids=_levels(bids), asks=_levels(asks.removesuffix(" offered")))
         case ["wait", seconds, "s"]:
             world.wait(float(seconds))
         case ["product", product_id, flag]:
