@@ -21,6 +21,7 @@ from sidecar.core.guards.depth_watch import DepthWatch
 from sidecar.core.guards.doubt_watch import DoubtWatch
 from sidecar.core.guards.loosening import Loosening
 from sidecar.core.guards.loss_demands import demands
+from sidecar.core.guards.loss_warnings import LossWarnings
 from sidecar.core.guards.loss_watch import LossWatch
 from sidecar.core.guards.on_bot_lost import carry_out_will
 from sidecar.core.guards.operator_verbs import OperatorVerbs
@@ -107,6 +108,7 @@ class RiskManager:
         self.peg = UsdcPegWatch(self.desk)
         self.depth = DepthWatch(self.desk, settings)
         self.deposits = DepositWatch(self.desk, self.watch.bounds)
+        self.loss_warnings = LossWarnings(self.watch.bounds)
         self.shocks = PriceShockWatch(self.desk, self.watch)
         self.streaks = StreakWatch(self.desk, self.watch)
         self.unlisted = UnlistedLimits(self.desk)
@@ -320,6 +322,7 @@ class RiskManager:
             self.tracker.moved()
             self.risk.tick(event.at)
             self.risk_watch.look(event.at, actions)
+            self.loss_warnings.look(actions)
         if event.at >= self.due or type(event) is ev.Started:
             self._let_time_pass(event, actions)
 

@@ -109,6 +109,7 @@ class SavedManager(Struct, kw_only=True):
     liquidator: LiquidatorMemory = field(default_factory=LiquidatorMemory)
     risk: SavedRisk | None = None
     risk_breaches: RiskBreaches = field(default_factory=RiskBreaches)
+    loss_warnings: dict[str, Decimal] = {}
     strategy_inventors: dict[str, int] = {}
     loosening: LooseningMemory = field(default_factory=LooseningMemory)
     depth: DepthMemory = field(default_factory=DepthMemory)
@@ -173,6 +174,7 @@ def save_manager(manager: RiskManager) -> SavedManager:
         liquidator=manager.liquidator.memory,
         risk=manager.risk.saved(),
         risk_breaches=manager.risk_watch.memory,
+        loss_warnings=manager.loss_warnings.told,
         strategy_inventors=manager.approvals.names.inventors,
         loosening=manager.loosening.memory,
         depth=manager.depth.memory,
@@ -240,6 +242,7 @@ def restore_manager(saved: SavedManager, manager: RiskManager) -> None:
     if saved.risk is not None:
         manager.risk.restore(saved.risk)
     manager.risk_watch.memory = saved.risk_breaches
+    manager.loss_warnings.told = saved.loss_warnings
     manager.approvals.names.inventors = saved.strategy_inventors
     manager.loosening.memory = saved.loosening
     manager.depth.memory = saved.depth

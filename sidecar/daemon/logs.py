@@ -5,6 +5,7 @@ A caller that logs never waits and never fails: see outlet.py.
 """
 
 import logging
+import os
 from collections.abc import MutableMapping
 from typing import Any, Final, Literal
 
@@ -15,6 +16,8 @@ from sidecar.daemon.outlet import Outlet
 from sidecar.escaping import escaped, indented
 from sidecar.secrecy import without_tokens
 
+UNDER_SYSTEMD: Final = "JOURNAL_STREAM"  # set where standard error goes to systemd's journal
+PRIORITIES: Final = {"critical": 2, "error": 3, "warning": 4, "info": 6}
 TRACEBACK: Final = "    "  # before each line of one: no line of the log begins so
 
 
@@ -34,12 +37,25 @@ def escape(_logger: object, _name: str, fields: MutableMapping[str, Any]) -> Any
     return fields
 
 
+def _with_priority(render: structlog.dev.ConsoleRenderer) -> Any:
+    """Lines begin with their severity as systemd's journal takes it off: `journalctl -p warning` shows them by it.
+    Source: sd-daemon(3).
+    """
+
+    def line(logger: object, name: str, fields: MutableMapping[str, Any]) -> str:
+        priority = PRIORITIES.get(fields.get("level", ""), PRIORITIES["info"])
+        return f"<{priority}>{render(logger, name, fields)}"
+
+    return line
+
+
 def make_log(kind: Literal["console", "json"], outlet: Outlet) -> FilteringBoundLogger:
     """The log of one process. The outlet tells in it how many lines it lacks."""
     if kind == "json":
         rendered: list[Any] = [structlog.processors.JSONRenderer()]
     else:
-        rendered = [escape, structlog.dev.ConsoleRenderer(colors=outlet.isatty(), pad_event_to=0)]
+        console = structlog.dev.ConsoleRenderer(colors=outlet.isatty(), pad_event_to=0)
+        rendered = [escape, _with_priority(console) if os.environ.get(UNDER_SYSTEMD) else console]
     notices: Any = _logger(structlog.ReturnLogger(), rendered)
     outlet.notice = lambda lost: notices.warning("lines of the log were lost", lines=lost)
     return _logger(structlog.WriteLogger(outlet.text), rendered)

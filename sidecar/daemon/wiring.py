@@ -25,12 +25,11 @@ from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import CallFailed, Rest
 from sidecar.coinbase.session import Session, Step
 from sidecar.config.tables import Config, Server
-from sidecar.core.liquidation.liquidation_report import report_view
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Misuse, Untrusted
-from sidecar.core.vocabulary.reports import LiquidationReport
 from sidecar.daemon import preflight
+from sidecar.daemon.action_log import ActionLog
 from sidecar.daemon.alarm import Alarm
 from sidecar.daemon.conflation import Conflation
 from sidecar.daemon.depth_stream import DepthStream
@@ -86,6 +85,7 @@ class Wiring:
         self._reread = reread
         self._log_state = log_state
         self._waker = waker
+        self._action_log = ActionLog(engine.log)
         self._findings: list[preflight.Finding] = []
         self._portfolio = preflight.UNTOLD
         self._lookups = Lookups(rest, engine.now, self._left_out)
@@ -123,7 +123,7 @@ class Wiring:
         self._control = self._made_control(group)
         self._listeners = self._sockets(config.server)
         engine.carry = self._carry()
-        engine.listeners += [self._log_actions, self._publisher.tell, waker.listen]
+        engine.listeners += [self._action_log.tell, self._publisher.tell, waker.listen]
 
     def _left_out(self, fault: str) -> None:
         """A row of Coinbase's that cannot be read."""
@@ -182,11 +182,14 @@ class Wiring:
         own, lost = own_uids(), self._answers.lost
         uids = own if server.allowed_uids is None else frozenset(server.allowed_uids)
         order, control = server.order_socket, server.control_socket
-        mode, rate = server.socket_mode, ByteRate()
-        return (
+        mode, rate, refused = server.socket_mode, ByteRate(), self._action_log.turned_away
+        listeners = (
             Listener(order, self._answers, mode=mode, uids=uids, on_lost=lost, rate=rate),
             Listener(control, self._control, mode=CONTROL_MODE, uids=own, on_lost=lost),
         )
+        for listener in listeners:
+            listener.on_refused = refused
+        return listeners
 
     def _carry(self) -> dict[type[ac.Action], Callable[[Any], None]]:
         """Which function carries out which action. Actions not listed are told in an answer or in
@@ -194,7 +197,7 @@ class Wiring:
         """
         return {
             ac.WakeAt: self._alarm.set,
-            ac.LimitsChanged: self._log_limits,
+            ac.LimitsChanged: self._action_log.limits,
             ac.Reconcile: self._reconciler.ask,
             ac.ConfirmQuotes: self._errands.confirm,
             ac.RefreshQuotes: self._errands.refresh,
@@ -223,6 +226,7 @@ class Wiring:
             "read price history": self.histories.run(),
             "alarm": self._alarm.run(),
             "tell subscribers": self._flush(),
+            "sum up refusals": self._action_log.run(),
             "preflight": self._look_again(),
             "read Coinbase's time": self._keep_time(),
             "wake people": self._waker.run(),
@@ -241,41 +245,6 @@ class Wiring:
         self._answers.stopping = True
         for listener in self._listeners:
             await listener.stop(answering=not self._engine.is_half_way)
-
-    # -------------------------------------------------------------------------- effects of actions
-
-    def _log_actions(self, _event: ev.Event, actions: list[ac.Action]) -> None:
-        log = self._engine.log
-        for action in actions:
-            match action:
-                case ac.Decided():
-                    continue  # by far the most: the other cases need not be tried
-                case ac.Alert(severity=severity, code=code, text=text):
-                    getattr(log, severity)(text, code=code)
-                case ac.StateChanged(before=before, after=after, reason=reason):
-                    log.warning("state", before=before, after=after, reason=reason)
-                case ac.CauseRaised(code=code, scope=scope, reason=reason):
-                    log.warning("tightened", code=code, scope=scope, reason=reason)
-                case ac.Liquidate(episode=episode, reason=reason):
-                    log.critical("selling everything", episode=episode, reason=reason)
-                case ac.FlattenProduct(key=key, reason=reason):
-                    log.critical("selling all of it", key=key, reason=reason)
-                case ac.LiquidationReported(report=report):
-                    log.warning("flattening is over", **_summary(report))
-                case ac.CauseCleared(code=code, scope=scope, reason=reason):
-                    log.info("loosened", code=code, scope=scope, reason=reason)
-                case _:
-                    continue
-
-    def _log_limits(self, action: ac.LimitsChanged) -> None:
-        """Who changed which limits, each tighter or looser, and which are queued until when."""
-        told = {"by": action.by, "reason": action.reason}
-        for name, changes in (("bind", action.changes), ("queued", action.queued)):
-            if changes:
-                told[name] = "; ".join(f"{one.way}: {one}" for one in changes)
-        if action.binds_at is not None:
-            told["binds_at"] = str(action.binds_at)
-        self._engine.log.warning("limits changed", **told)
 
     # --------------------------------------------------------------------------------- verbs, views
 
@@ -395,10 +364,3 @@ class Wiring:
         self._findings = findings
         if portfolio.uuid:  # else what was known stays
             self._portfolio = portfolio
-
-
-def _summary(report: LiquidationReport) -> dict[str, Any]:
-    """The figures that fit a line; the rest is in the journal and in `status`."""
-    view = report_view(report)
-    told = ("episode", "key", "outcome", "rounds", "cancelled", "proceeds", "fees", "slippage")
-    return {name: str(view[name]) for name in told if view[name] is not None}

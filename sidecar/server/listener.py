@@ -61,6 +61,7 @@ class Listener:
         self.path = path
         self.answer = answer
         self.on_lost = on_lost
+        self.on_refused: Callable[[int, str], None] = lambda _uid, _reason: None
         self.connections: dict[Connection, None] = {}  # clients that may ask
         self.open: set[Connection] = set()  # and clients that are being told that they may not
         self._mode = mode
@@ -74,7 +75,9 @@ class Listener:
         """A client is there; why it may not ask, empty when it may."""
         self.open.add(connection)
         refusal = self.refusal(connection)
-        if not refusal:
+        if refusal:
+            self.on_refused(connection.uid, refusal)
+        else:
             self.connections[connection] = None
         return refusal
 

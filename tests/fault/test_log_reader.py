@@ -185,6 +185,6 @@ async def test_what_the_log_lacks_is_counted_and_told_once_it_is_read_again(tmp_
             shown = [json.loads(line) for line in (await reading).splitlines()[1:]]
     rows = [row for row in shown if "event" in row]  # the other is where it is reached
     told = [row for row in rows if row["event"] == "lines of the log were lost"]
-    tightened = sum(row["event"] == "tightened" for row in rows)
+    tightened = sum(row["event"] == "restricted" for row in rows)
     assert sum(row["lines"] for row in told) == asked - tightened > 0
     assert rows[-1]["event"] == "stopped"

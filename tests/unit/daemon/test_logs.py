@@ -60,6 +60,19 @@ def test_json_is_a_line_and_tells_the_text_as_it_was(logged):
     assert json.loads(line)["fault"] == HOSTILE
 
 
+def test_under_systemd_a_line_begins_with_its_severity(logged, monkeypatch):
+    monkeypatch.setenv("JOURNAL_STREAM", "8:12345")
+
+    def say(log):
+        for severity in ("critical", "error", "warning", "info"):
+            getattr(log, severity)("said")
+
+    assert [line[:3] for line in logged("console", say)] == ["<2>", "<3>", "<4>", "<6>"]
+    assert logged("json", say)[0].startswith("{")
+    monkeypatch.delenv("JOURNAL_STREAM")
+    assert logged("console", say)[0].startswith("20")
+
+
 @pytest.mark.parametrize("kind", ["console", "json"])
 def test_what_looks_like_a_key_is_struck_out(logged, kind):
     pem = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQ\n-----END EC PRIVATE KEY-----"
