@@ -41,11 +41,15 @@ BIP = "BIP-20DEC30-CDE"
 BALANCES = {"USD": "200000", "USDC": "5000", "BTC": "1", "ETH": "5"}
 COINS = ("BTC", "ETH")
 MOST = {"BTC-USD": Decimal("1.15"), "ETH-USD": Decimal(6), BIP: Decimal(20)}
-LIMITS = {"product": {name: {"max_position_size": str(most)} for name, most in MOST.items()}}
+# Judged by the depth of a book too, which is not always known.
+LIMITS = {
+    "product": {name: {"max_position_size": str(most)} for name, most in MOST.items()},
+    "max_order_slippage": "0.5",
+}
 # The bot's own calls meet the switches too.
 FAILURES = (AssertionError, httpx.HTTPError, ValueError, KeyError)
 
-CHANNELS = ["", "user", "ticker", "heartbeats", "futures_balance_summary"]
+CHANNELS = ["", "user", "ticker", "heartbeats", "futures_balance_summary", "level2"]
 COUNTS = [1, 2, 5]
 SWITCHES: dict[str, list[Any]] = {
     "drop_frames": [1, 5, 40],
@@ -58,7 +62,7 @@ SWITCHES: dict[str, list[Any]] = {
     "restart_sequence": COUNTS,
     "frames_channel": CHANNELS,
     "refused_product": ["BTC-USD", "ETH-USD"],
-    "refused_channel": ["ticker", "user", "heartbeats", "futures_balance_summary"],
+    "refused_channel": ["ticker", "user", "heartbeats", "futures_balance_summary", "level2"],
     "end_subscription": ["BTC-USD", "ETH-USD"],
     "crossed_depth": COUNTS,
     "deep_books": [500],
