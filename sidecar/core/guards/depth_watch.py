@@ -82,11 +82,13 @@ class DepthWatch:
     def asked(self, book: str, now: datetime, actions: list[Action]) -> bool:
         """A bot has asked about an order in this book; whether that leads to a wish."""
         asked, before = self.memory.asked, len(actions)
-        self._asked_changes += asked.pop(book, None) is None
+        is_new = asked.pop(book, None) is None
+        self._asked_changes += is_new
         asked[book] = now
         if len(asked) > FOLLOWED_MAX:
             del asked[next(iter(asked))]
-        self.look(now, actions)
+        if is_new or self._is_missing(book):
+            self.look(now, actions)
         return len(actions) > before
 
     def next_look(self, now: datetime) -> datetime | None:
