@@ -283,14 +283,15 @@ class RiskManager:
         self.approvals.commit(verdict)
         self.judged = self._books.version  # an approval moves no loss
         actions.append(Decided(decision=decision))
-        if verdict.book and self.desk.reads_depth and not verdict.event.dry_run:
-            self.depth.asked(verdict.book, decision.as_of, actions)
         if decision.warnings:
             actions += self.approvals.readings(decision)
         lapses = decision.reserved_until
         if lapses is not None and lapses < self.due:
             self.due = lapses
             actions.append(WakeAt(at=lapses))
+        asks = verdict.book and self.desk.reads_depth and not verdict.event.dry_run
+        if asks and self.depth.asked(verdict.book, decision.as_of, actions):
+            self._ask_to_be_woken(decision.as_of, actions)
         if verdict.headrooms is None:  # else the room has followed the books
             self._prepare(verdict.event)
 
@@ -299,10 +300,8 @@ class RiskManager:
         now = event.at
         if not self.looks_ahead:
             return
-        if (
-            type(event) is not ev.Quotes
-            or not timedelta() <= now - self._prepared_at < PREPARE_EVERY
-        ):
+        is_recent = timedelta() <= now - self._prepared_at < PREPARE_EVERY
+        if type(event) is not ev.Quotes or not is_recent:
             self._prepared_at = now
             self.approvals.prepare()
 

@@ -58,6 +58,7 @@ class DepthWatch:
         self._asked_changes = 0
         self._read_of: tuple[object, ...] = ()  # what was missing when it was looked at last
         self._read_at = NEVER  # when time alone lets one be read again
+        self._looked_at = NEVER
 
     def begin(self) -> None:
         """A new process has no depth, and follows no book."""
@@ -65,6 +66,7 @@ class DepthWatch:
         self.memory.followed = None
         self.memory.readings.clear()
         self.memory.shown_at = None
+        self._read_of = ()
 
     def look(self, now: datetime, actions: list[Action]) -> None:
         """A fact was taken in, or time has passed."""
@@ -77,14 +79,17 @@ class DepthWatch:
         self._follow(now, actions)
         self._read(now, actions)
 
-    def asked(self, book: str, now: datetime, actions: list[Action]) -> None:
-        """A bot has asked about an order in this book."""
-        asked = self.memory.asked
-        self._asked_changes += asked.pop(book, None) is None
+    def asked(self, book: str, now: datetime, actions: list[Action]) -> bool:
+        """A bot has asked about an order in this book; whether that leads to a wish."""
+        asked, before = self.memory.asked, len(actions)
+        is_new = asked.pop(book, None) is None
+        self._asked_changes += is_new
         asked[book] = now
         if len(asked) > FOLLOWED_MAX:
             del asked[next(iter(asked))]
-        self.look(now, actions)
+        if is_new or self._is_missing(book):
+            self.look(now, actions)
+        return len(actions) > before
 
     def next_look(self, now: datetime) -> datetime | None:
         """When a depth grows old, a book is wanted no more, or is to be read again."""
@@ -145,13 +150,13 @@ class DepthWatch:
     def _read(self, now: datetime, actions: list[Action]) -> None:
         """Ask for the wanted depths that are missing."""
         read_of = (self.desk.tracker.depths.version, self._wanted)
-        if read_of == self._read_of and now < self._read_at:
+        if read_of == self._read_of and self._looked_at <= now < self._read_at:
             return
         missing = [book for book in self._wanted if self._is_missing(book)]
         self._wish(
             [book for book in missing if self._may_read(book, now)][:READ_AT_ONCE], now, actions
         )
-        self._read_of = read_of
+        self._read_of, self._looked_at = read_of, now
         self._read_at = min((self._next_at(book, now) for book in missing), default=NEVER)
 
     def _next_at(self, book: str, now: datetime) -> datetime:
@@ -184,6 +189,7 @@ class DepthWatch:
         memory = self.memory
         if memory.followed:
             memory.followed = ()
+            self._chosen_of = ()
             actions.append(FollowDepth(product_ids=()))
         if not (
             self.settings.connected and self.desk.state.ready and self.desk.tracker.account.lines

@@ -159,9 +159,7 @@ def exit_unknown(candidate: OnKey, bound: ScopedLimit) -> str:
     for one, quantity in sides:
         if way.cost(one, quantity) == UNKNOWN:
             return exits.short_of(key, one, quantity) + what_next
-    if bound.kind == "product":
-        return ""
-    names = [name for name in exits.unknown() if name != key]
+    names = [] if bound.kind == "product" else [name for name in exits.unknown() if name != key]
     why = exits.why_unknown(names[0]) if names else ""
     if coin is not None and exits.way_out(coin.key).cost(SELL, _bought(coin)) == UNKNOWN:
         names, why = [coin.key, *names], exits.short_of(coin.key, SELL, _bought(coin))
