@@ -275,6 +275,7 @@ class Session:
         if self.state == "connecting":
             return []
         self._check_at = wall + SUBSCRIBE_WITHIN_S
+        self.products_on -= {*gone}
         steps: list[Step] = [Subscribe(self._by_product, new)] if new else []
         return steps + ([Subscribe(self._by_product, gone, leave=True)] if gone else [])
 
