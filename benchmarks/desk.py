@@ -88,6 +88,9 @@ LIMITS: Final = Limits.model_validate(
         "duplicate_order": {"count": 10_000, "window_s": 1},
         "max_share_of_limits": "0.5",
         "price_collar": "0.05",
+        "max_order_slippage": "0.05",
+        "max_exit_cost": "0.5",
+        "max_depth_age_s": 86_400,
         "trading_hours": {"zone": "America/New_York", "windows": ["Mon-Sun 00:00-24:00"]},
         "max_daily_loss": "0.1",
         "max_weekly_loss": "0.15",
@@ -118,6 +121,7 @@ def desk(open_orders: int, *, with_var: bool = True, limits: Limits = LIMITS) ->
     for each in products:
         tick(manager, each.product_id, Decimal("64000.00"))
     manager.handle(ev.ClockAdvanced(at=NOW))
+    manager.handle(ev.DepthSeen(at=NOW, books=tuple(depth(each.product_id) for each in products)))
     for number, base in enumerate(names()):
         manager.handle(history(f"{base}-USD", number))
     for number in range(open_orders):
@@ -134,6 +138,15 @@ def desk(open_orders: int, *, with_var: bool = True, limits: Limits = LIMITS) ->
             )
         )
     return manager
+
+
+def depth(book: str, levels: int = 20) -> ev.Depth:
+    """A dollar between levels, ten coins at each."""
+    price, size = Decimal(64_000), Decimal(10)
+    bids, asks = (
+        tuple((price + sign * number, size) for number in range(1, levels + 1)) for sign in (-1, 1)
+    )
+    return ev.Depth(book, bids, asks, NOW)
 
 
 def history(book: str, seed: int, days: int = 251) -> ev.ClosesRead:

@@ -77,6 +77,9 @@ def _row_parts(updates: bytes) -> Iterator[tuple[list[LevelRow], bool]]:
     """The rows of a list, some at a time, and whether these are the last. A row is a flat object, so that one ends
     where a brace does: a part that was cut elsewhere is no JSON.
     """
+    if updates == b"null":
+        yield [], True
+        return
     start, end = 0, len(updates)
     while end - start > PART_BYTES:
         brace = updates.find(b"}", start + PART_BYTES)

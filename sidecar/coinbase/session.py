@@ -290,6 +290,7 @@ class Session:
         if self.state == "connecting":
             return []
         self._check_at = wall + SUBSCRIBE_WITHIN_S
+        self.products_on -= {*gone}
         steps: list[Step] = []
         for channel in self._by_product:
             steps += [Subscribe(channel, new)] if new else []

@@ -302,10 +302,8 @@ class RiskManager:
         now = event.at
         if not self.looks_ahead:
             return
-        if (
-            type(event) is not ev.Quotes
-            or not timedelta() <= now - self._prepared_at < PREPARE_EVERY
-        ):
+        is_recent = timedelta() <= now - self._prepared_at < PREPARE_EVERY
+        if type(event) is not ev.Quotes or not is_recent:
             self._prepared_at = now
             self.approvals.prepare()
 

@@ -71,6 +71,8 @@ class DepthStream:
         """These books from now on, and no others."""
         self._wanted = action.product_ids
         self._follow_open_books()
+        if self._feed is not None:
+            self._ask(self._feed)  # at once: a book that is left and wanted again begins anew
         if action.product_ids:
             self._is_unwanted.clear()
             self._is_wanted.set()
@@ -163,9 +165,8 @@ class DepthStream:
         self.books.disconnect()
         self._forget_waiting()
         if self._feed is not None:
-            self._feed.follow(
-                ()
-            )  # the next connection begins without: books are asked for a few at a time
+            # The next connection begins without any: books are asked for a few at a time.
+            self._feed.follow(())
 
     def _forget_waiting(self) -> None:
         self._waiting.clear()
@@ -189,7 +190,7 @@ class DepthStream:
                 await self._is_unwanted.wait()
                 for task in tasks:
                     task.cancel()
-            self._feed = None
+            self._feed, self._is_reading = None, False
             self._disconnect()
 
     async def _read(self) -> None:

@@ -21,8 +21,10 @@ import pytest
 
 from risk_sidecar_client import AskFailed
 from sidecar.coinbase import budget
+from sidecar.core.judging.verdict import Verdict
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.decision import Decision
 from sidecar.core.vocabulary.money import readable
 from tests.fault.paper_client import Trader, trading
 from tests.fault.test_kill import Charged, freeze, mid
@@ -41,11 +43,15 @@ BIP = "BIP-20DEC30-CDE"
 BALANCES = {"USD": "200000", "USDC": "5000", "BTC": "1", "ETH": "5"}
 COINS = ("BTC", "ETH")
 MOST = {"BTC-USD": Decimal("1.15"), "ETH-USD": Decimal(6), BIP: Decimal(20)}
-LIMITS = {"product": {name: {"max_position_size": str(most)} for name, most in MOST.items()}}
+# Judged by the depth of a book too, which is not always known.
+LIMITS = {
+    "product": {name: {"max_position_size": str(most)} for name, most in MOST.items()},
+    "max_order_slippage": "0.5",
+}
 # The bot's own calls meet the switches too.
 FAILURES = (AssertionError, httpx.HTTPError, ValueError, KeyError)
 
-CHANNELS = ["", "user", "ticker", "heartbeats", "futures_balance_summary"]
+CHANNELS = ["", "user", "ticker", "heartbeats", "futures_balance_summary", "level2"]
 COUNTS = [1, 2, 5]
 SWITCHES: dict[str, list[Any]] = {
     "drop_frames": [1, 5, 40],
@@ -58,7 +64,7 @@ SWITCHES: dict[str, list[Any]] = {
     "restart_sequence": COUNTS,
     "frames_channel": CHANNELS,
     "refused_product": ["BTC-USD", "ETH-USD"],
-    "refused_channel": ["ticker", "user", "heartbeats", "futures_balance_summary"],
+    "refused_channel": ["ticker", "user", "heartbeats", "futures_balance_summary", "level2"],
     "end_subscription": ["BTC-USD", "ETH-USD"],
     "crossed_depth": COUNTS,
     "deep_books": [500],
@@ -216,19 +222,30 @@ class Run:
         self.reconciler: Any = made.engine.carry[ac.Reconcile].__self__  # type: ignore[attr-defined]
         self._handle = made.manager.handle
         made.manager.handle = self._watched  # type: ignore[method-assign]
+        self._commit = made.manager.commit
+        made.manager.commit = self._watched_commit  # type: ignore[method-assign]
 
     # ----------------------------------------------------------------------- what may not be approved
 
     def _watched(self, event: ev.Event) -> list[ac.Action]:
         actions = self._handle(event)
         for action in actions:
-            if isinstance(action, ac.Decided) and isinstance(event, ev.OrderProposed):
-                if action.decision.approved:
-                    self.approved += 1
-                    self.caught += self._lies(event)
-                else:
-                    self.refused += 1
+            if isinstance(action, ac.Decided):
+                self._watch(event, action.decision)
         return actions
+
+    def _watched_commit(self, verdict: Verdict) -> list[ac.Action]:
+        """Most decisions come this way: they are given first, and booked then."""
+        self._watch(verdict.event, verdict.decision)
+        return self._commit(verdict)
+
+    def _watch(self, event: ev.Event, decision: Decision) -> None:
+        if isinstance(event, ev.OrderProposed):
+            if decision.approved:
+                self.approved += 1
+                self.caught += self._lies(event)
+            else:
+                self.refused += 1
 
     def _lies(self, event: ev.OrderProposed) -> list[str]:
         """Why this approval should not have been given."""
@@ -378,3 +395,4 @@ async def test_all_switches_at_random(trader, seed):
         await run.until_flat()
         say(f"{run.approved} approved, {run.refused} refused")
         assert run.caught == []
+        assert run.approved

@@ -187,6 +187,16 @@ async def test_books_can_be_followed_and_left_while_it_runs(deep):
     assert len(deep.feeds) == 1
 
 
+async def test_a_book_that_is_left_and_wanted_again_at_once_is_had_anew(deep, monkeypatch):
+    monkeypatch.setattr(depth_books, "AGAIN_S", 1_000)  # nothing mends it later
+    deep.follow(BTC, ETH)
+    await deep.until_seen(BTC, ETH)
+    deep.follow(ETH)
+    deep.follow(BTC, ETH)
+    await deep.moves(BTC)
+    await deep.until_seen(BTC, ETH)
+
+
 async def test_without_a_book_to_follow_there_is_no_connection(deep):
     hub = deep.trader.paper.world.hub
     assert not hub.sessions

@@ -16,7 +16,7 @@ import pytest
 from sidecar.core.context.settings import Settings
 from sidecar.core.vocabulary import events as ev
 from tests.decisions import pictured
-from tests.scenario import PRODUCTS, D, World, limit_order, product
+from tests.scenario import PRODUCTS, D, World, limit_order, market_order, product
 
 FEW: Final = 30
 MANY: Final = 300
@@ -28,7 +28,7 @@ LIMITS: Final[dict[str, Any]] = {
     "max_position_notional": 10_000_000, "max_gross_exposure": 100_000_000, "max_net_exposure": 100_000_000,
     "max_leverage": 50, "max_open_orders": 1_000_000, "max_order_rate": {"count": 10_000, "window_s": 1},
     "max_share_of_limits": "0.9",
-    "price_collar": "0.05", "max_daily_loss": "0.1", "max_weekly_loss": "0.2", "max_monthly_loss": "0.2",
+    "price_collar": "0.05", "max_order_slippage": "0.05", "max_exit_cost": "0.5", "max_depth_age_s": 86_400, "max_daily_loss": "0.1", "max_weekly_loss": "0.2", "max_monthly_loss": "0.2",
     "max_loss_in": [{"window": "4h", "limit": "0.1"}],
     "losing_streak": {"trades": 4, "cool_down": "2h"}, "max_drawdown": "0.5", "max_cumulative_loss": "0.25",
     "price_shock": {"max_move": "0.5", "window_s": 20, "lockout_s": 900}, "max_quote_age_s": 86_400,
@@ -74,6 +74,12 @@ def lived(*, connected: bool, **many: int) -> World:
     )
     for coin in coins:
         world.quote(f"{coin}-USD", 10)
+    for start in range(0, len(coins), 50):
+        world.send(
+            ev.DepthSeen,
+            books=tuple(depth(f"{coin}-USD", 10, world) for coin in coins[start : start + 50]),
+        )
+    world.send(ev.DepthSeen, books=(depth("BTC-USD", 64_000, world),))
     held = {"USD": USD, "BTC": 50} | dict.fromkeys(coins[: count["wallets"]], 1000)
     if connected:
         pictured(world, also=held)
@@ -95,6 +101,12 @@ def lived(*, connected: bool, **many: int) -> World:
         world.now += timedelta(milliseconds=1)
         assert world.ask(limit_order(price=62_000, name=f"approved-{number}")).approved
     return world
+
+
+def depth(book: str, price: int, world: World) -> ev.Depth:
+    """A hundred thousand on either side, a thousandth from the price."""
+    bids, asks = (((price * (1 + sign * D("0.001")), D(100_000)),) for sign in (-1, 1))
+    return ev.Depth(book, bids, asks, world.now)
 
 
 def glance(world: World, number: int) -> None:
@@ -217,3 +229,34 @@ def under_a_quota(parts: int) -> int:
 
 def test_a_window_of_notional_is_summed_once_and_not_at_every_order():
     assert under_a_quota(10 * FEW) <= RATIO_MAX * under_a_quota(FEW)
+
+
+OF_DEPTH = {"max_order_slippage": "0.05", "max_exit_cost": "0.5"}
+
+
+def far(levels: int, body: Callable[[int], Any], **limits: Any) -> int:
+    """What an order costs that is far from its limits, where a book has so many levels on each side."""
+    world = World(max_order_notional=1_000_000, **limits)
+    bids, asks = (
+        [(64_000 + sign * 10 * number, 100) for number in range(1, levels + 1)] for sign in (-1, 1)
+    )
+    world.depth(bids=bids, asks=asks)
+    assert world.ask(body(0)).approved
+    with Work() as counted:
+        assert world.ask(body(1)).approved
+    return counted.done
+
+
+BODIES: Final[dict[str, Callable[[int], Any]]] = {
+    "resting": lambda number: limit_order(price=63_000, name=f"asked-{number}"),
+    "through the market": lambda number: limit_order(price=64_200, name=f"asked-{number}"),
+    "market": lambda number: market_order(name=f"asked-{number}"),
+}
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_an_order_far_from_the_limits_on_costs_is_no_slower_for_them(kind):
+    """Nor for the levels of the book: they are walked once for each depth."""
+    without = far(20, BODIES[kind])
+    assert far(20, BODIES[kind], **OF_DEPTH) <= 1.1 * without
+    assert far(2, BODIES[kind], **OF_DEPTH) == far(50, BODIES[kind], **OF_DEPTH)

@@ -171,7 +171,8 @@ class Walk:
 
     def hear(self, actions: Sequence[ac.Action]) -> None:
         told = (ac.WakeAt, ac.Decided, ac.Alert, ac.Answered, ac.CauseRaised, ac.CauseCleared)
-        self.inbox += [one for one in actions if not isinstance(one, told)]
+        not_walked = (ac.FollowDepth, ac.ReadDepth)  # the depth of books has histories of its own
+        self.inbox += [one for one in actions if not isinstance(one, (*told, *not_walked))]
         del self.inbox[:-12]
 
     def price(self, product_id: str, percent: int = 0) -> Decimal:

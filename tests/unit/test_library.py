@@ -73,6 +73,31 @@ def test_a_mark_may_say_what_is_offered(tracker):
     assert (quote.bid_size, quote.ask_size) == (D("0.5"), D("0.25"))
 
 
+def test_the_depth_of_a_book_bounds_what_an_order_may_cost(tracker, watch):
+    """Told in text, by any product of the book; good for half a minute."""
+    manager = RiskManager(
+        Limits(max_order_slippage="0.001", max_quote_age_s=90), tracker, clock=watch
+    )
+    tracker.balance("USD", "100000")
+    tracker.mark("BTC-USD", "64000")
+    body = {
+        "client_order_id": "bot-1", "product_id": "BTC-USD", "side": "BUY",
+        "order_configuration": {"market_market_ioc": {"base_size": "0.4"}},
+    }  # fmt: skip
+    (refusal,) = manager.validate_order(body).violations
+    assert refusal.message == "no depth of BTC-USD is known that is young enough; tell it"
+    tracker.depth(
+        "BTC-USD",
+        bids=[("63990", "0.1"), ("63900", 10)],
+        asks=[("64010", "0.1"), ("64100", 10)],
+    )
+    assert manager.validate_order(body).max_base_size == D("0.25")
+    with pytest.raises(Misuse, match="price"):
+        tracker.depth("BTC-USD", bids=[(63990.5, 1)], asks=[])
+    with pytest.raises(Untrusted, match="cannot be"):
+        tracker.depth("BTC-USD", bids=[(1, 1), (2, 1)], asks=[(3, 1)])
+
+
 def test_the_day_in_the_life_of_an_order(tracker):
     """Placed, partly filled, filled: position, funds and fees follow."""
     tracker.order_placed(

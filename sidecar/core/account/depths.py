@@ -15,8 +15,8 @@ from sidecar.core.vocabulary.money import is_sane
 from sidecar.core.vocabulary.order_body import Side
 
 UNSEEN: Final = datetime.min.replace(tzinfo=UTC)
-# Books that are kept: as many as may be followed, and as many more as bots may have asked about since.
-DEPTHS_MAX: Final = 100
+# Books that are kept, the last ones told: more than are followed, and more than an account holds coins.
+DEPTHS_MAX: Final = 500
 NO_LADDERS: Final[Mapping[Side, Ladder]] = {}
 
 

@@ -82,19 +82,21 @@ class DepthWatch:
     def asked(self, book: str, now: datetime, actions: list[Action]) -> bool:
         """A bot has asked about an order in this book; whether that leads to a wish."""
         asked, before = self.memory.asked, len(actions)
-        self._asked_changes += asked.pop(book, None) is None
+        is_new = asked.pop(book, None) is None
+        self._asked_changes += is_new
         asked[book] = now
         if len(asked) > FOLLOWED_MAX:
             del asked[next(iter(asked))]
-        self.look(now, actions)
+        if is_new or self._is_missing(book):
+            self.look(now, actions)
         return len(actions) > before
 
     def next_look(self, now: datetime) -> datetime | None:
-        """When a depth grows old, a book is wanted no more, or is to be read again."""
+        """When a depth grows old, a book is wanted no more, or is to be read again. For what is only shown nothing is
+        woken: the next fact is soon enough.
+        """
         if not self.desk.reads_depth:
-            at = self.memory.shown_at
-            held = self.settings.connected and at is not None and self.desk.tracker.account.lines
-            return at + SHOWN_EVERY if held and at is not None else None
+            return None
         lapse = self.desk.tracker.depths.next_lapse(self.desk.max_depth_age)
         times = [] if lapse is None else [lapse]
         if self.settings.connected:

@@ -47,8 +47,9 @@ def test_several_events_of_a_frame_come_in_order():
     ]
 
 
-def test_an_event_without_rows_is_told_too():
-    (part,) = parts(event(kind="snapshot"))
+@pytest.mark.parametrize("rows", [{"updates": []}, {"updates": None}, {}])
+def test_an_event_without_rows_is_told_too(rows):
+    (part,) = parts({"type": "snapshot", "product_id": "BTC-USD"} | rows)
     assert (part.rows, part.begins, part.ends) == ([], True, True)
 
 

@@ -102,8 +102,23 @@ POSITIONS = {
             "marked_at": NOW, "average_cost": "63999.1234567", "unrealised": "12.345", "realised": "-1",
             "fees": "1", "funding": "0", "worst_long": "1", "worst_short": "0", "worst_notional": "64000",
             "open_buy": "0", "open_sell": "0", "keep": "0",
+            "exit": {
+                "product_id": "BTC-USD", "known_at": NOW, "why_not": "",
+                "now": {"price": "63990", "cost": "12.5", "share": "0.00015625", "rounds": 1, "seconds": "0.6"},
+                "thinned": {"price": "63900", "cost": "120", "share": "0.0015625", "rounds": 14, "seconds": "788.4"},
+            },
+        },
+        {
+            "key": "ETH", "product_ids": ["ETH-USD"], "quantity": "1", "mark": "2000", "marked_at": NOW,
+            "average_cost": "2000", "unrealised": "0", "realised": "0", "fees": "0", "funding": "0",
+            "worst_long": "1", "worst_short": "0", "worst_notional": "2000", "open_buy": "0", "open_sell": "0", "keep": "0",
+            "exit": {
+                "product_id": "ETH-USD", "known_at": None, "now": None, "thinned": None,
+                "why_not": "no depth of ETH-USD is known that is young enough",
+            },
         },
     ],
+    "exit_depth_factor": "0.1",
     "wallets": [
         {
             "currency": "USD", "total": "1000000", "free": "999000.5", "held": "900", "held_elsewhere": "99.5",
@@ -255,6 +270,42 @@ def test_the_money_of_a_strategy_is_told_in_dollars_and_its_share_in_per_cent():
     assert "6,400.00" in said
     assert "20,000.00" in said
     assert "4.8 %" in said
+
+
+def test_the_exit_of_each_position_is_shown_or_why_it_is_not_known():
+    wide, narrow = (text(positions(POSITIONS, width), width) for width in (120, 60))
+    for part in (
+        "63,990",
+        "12.50",
+        "0.015625 %",
+        "1 s",
+        "ETH: no depth of ETH-USD is known that is young enough",
+    ):
+        assert part in wide
+        assert part in narrow
+    for part in ("at 10.0 %", "120.00", "0.15625 %", "13 min"):
+        assert part in wide
+    unknown = {**POSITIONS, "positions": [*POSITIONS["positions"]][1:]}
+    assert "12.50" not in text(positions(unknown, 80))
+
+
+def test_the_exit_of_all_is_in_the_status():
+    """Nothing of it where nothing is held; where one is not known, which and why."""
+    found = {
+        "factor": "0.1", "unknown": {}, "now": {"cost": "17", "seconds": "121.8"},
+        "thinned": {"cost": "98", "seconds": "1758"},
+    }  # fmt: skip
+    said = text(status(STATUS | {"exit": found}, 140), 140)
+    assert (
+        "17.00  USD by the depth of the books, in 2 min; 98.00 at 10.0 % of it, in 29 min" in said
+    )
+    flat = found | {"now": {"cost": "0", "seconds": "0"}}
+    assert "Exit" not in text(status(STATUS | {"exit": flat}, 140), 140)
+    unknown = {"ETH": "no depth of ETH-USD is known", "SOL": "it is shut"}
+    said = text(status(STATUS | {"exit": found | {"unknown": unknown}}, 140), 140)
+    assert (
+        "the price of selling ETH is not known, and of 1 more: no depth of ETH-USD is known" in said
+    )
 
 
 def test_an_order_without_a_limit_shows_its_stop():

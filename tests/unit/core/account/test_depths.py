@@ -89,7 +89,7 @@ def test_no_more_books_are_kept_than_may_be_of_use():
     depths = seen(depth("X1-USD"))
     assert depths.ladder("X1-USD", "BUY")
     depths.see(DepthSeen(at=START, books=tuple(depth(name) for name in names[2:])))
-    depths.see(DepthSeen(at=START, books=(depth("X0-USD"), depth("X101-USD"))))
+    depths.see(DepthSeen(at=START, books=(depth("X0-USD"), depth("Y-USD"))))
     assert len(depths.known) == DEPTHS_MAX
     assert not depths.is_believed("X1-USD")
 

@@ -7,7 +7,7 @@ import pytest
 
 from sidecar.core.guards.depth_watch import FOLLOWED_MAX, READ_AT_ONCE, SHOWN_MAX
 from sidecar.core.vocabulary import events as ev
-from sidecar.core.vocabulary.actions import FollowDepth, ReadDepth, WakeAt
+from sidecar.core.vocabulary.actions import FollowDepth, ReadDepth
 from sidecar.core.vocabulary.limits import Limits
 from tests.decisions import connected, of_kind, pictured, reloaded, restarted
 from tests.scenario import PRODUCTS, D, World, limit_order, market_order, product
@@ -54,12 +54,11 @@ def test_without_a_limit_the_books_of_what_is_held_are_read_once_a_minute():
     assert wishes(world.wait(0.1)) == [("R", "BTC-USD")]
 
 
-def test_it_asks_to_be_woken_for_that():
+def test_nothing_is_woken_for_that():
+    """The next fact is soon enough: a live process is told one every second."""
     world = connected(held=1)
-    world.wait(0)
-    first = world.now
-    woken = of_kind(world.wait(60), WakeAt)
-    assert woken[-1].at == first + timedelta(minutes=2)
+    assert ("R", "BTC-USD") in wishes(world.wait(0))
+    assert world.manager.depth.next_look(world.now) is None
 
 
 def test_without_a_limit_only_the_largest_positions_are_read():
