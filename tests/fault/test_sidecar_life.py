@@ -110,7 +110,7 @@ async def test_looser_limits_wait_through_a_restart_and_tighter_ones_bind_at_onc
         limited(made, **looser)
         answer = await made.ask("reload", reason="more")
         assert answer["text"].startswith(
-            "binding from now on: max_open_orders 9 → 5; looser, so queued until "
+            "binding from now on: tighter max_open_orders 9 → 5; queued until "
         )
         assert "max_order_notional 5000 → 8000" in answer["text"]
         before = await made.ask("limits")

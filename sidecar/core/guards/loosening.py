@@ -14,6 +14,7 @@ therefore never looser than some file that has stood for so long, was confirmed,
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any, Final
 
 from msgspec import Struct
@@ -26,11 +27,14 @@ from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import Action, Alert, Answered, LimitsChanged
 from sidecar.core.vocabulary.brakes import lacking
 from sidecar.core.vocabulary.durations import LONGEST, written
-from sidecar.core.vocabulary.limit_changes import LimitChange, as_written, changes
+from sidecar.core.vocabulary.limit_changes import LimitChange, Way, as_written, changes
 from sidecar.core.vocabulary.limits import Limits
 from sidecar.core.vocabulary.tightness import merged
 
 RETURN_WITHIN: Final = timedelta(minutes=10)
+# "other" counts as looser: what cannot be shown to be tighter.
+WAYS: Final[dict[Way, str]] = {"tighter": "tighter", "looser": "looser", "other": "changed"}
+ORDER: Final[dict[Way, int]] = {way: place for place, way in enumerate(WAYS)}
 TOLD_MAX: Final = 10  # changes in a sentence; the views have all
 ANOTHER_RULE: Final = "custom rules are loaded at the start only: restart to change limits.custom; nothing was changed"
 
@@ -181,7 +185,7 @@ class Loosening:
         actions: list[Action] = []
         loosen(self.desk.state, "CONFIG", "all", "the configuration can be used again", actions)
         told = self._bind(binding, event.at, actions, by=event.by, reason=event.reason, was=before)
-        text = "the new limits bind from now on"
+        text = f"the new limits bind from now on: {told or 'they are the same'}"
         if self.memory.queued is not None:
             text = self._queue_in_words(self.memory.queued, told)
         elif before is not None:
@@ -222,7 +226,7 @@ class Loosening:
 
     def _queue_in_words(self, queued: QueuedLimits, told: str) -> str:
         return (
-            f"binding from now on: {told or 'nothing else'}; looser, so queued until {_shown(queued.stood_at)}:"
+            f"binding from now on: {told or 'nothing else'}; queued until {_shown(queued.stood_at)}:"
             f" {in_words(self.queued_changes())}"
         )
 
@@ -303,9 +307,14 @@ class Loosening:
 
 
 def in_words(found: Sequence[LimitChange]) -> str:
-    """Changes in a sentence."""
+    """Changes in a sentence, those first that are tighter."""
     more = f" and {len(found) - TOLD_MAX} more" if len(found) > TOLD_MAX else ""
-    return "; ".join(map(str, found[:TOLD_MAX])) + more
+    ordered = sorted(found, key=lambda one: ORDER[one.way])[:TOLD_MAX]
+    told = [
+        f"{WAYS[way]} {', '.join(map(str, some))}"
+        for way, some in groupby(ordered, lambda one: one.way)
+    ]
+    return "; ".join(told) + more
 
 
 def _shown(moment: datetime) -> str:

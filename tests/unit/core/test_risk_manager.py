@@ -390,7 +390,10 @@ def test_new_limits_that_are_broken_already_bind_at_once():
 
 def test_new_limits_are_answered():
     (answer,) = of_kind(World().send(ev.LimitsReplaced, limits=Limits(max_order_size=1)), Answered)
-    assert (answer.done, answer.text) == (True, "the new limits bind from now on")
+    assert (answer.done, answer.text) == (
+        True,
+        "the new limits bind from now on: tighter max_order_size not set → 1",
+    )
 
 
 def test_custom_rules_are_not_exchanged_under_way():

@@ -58,15 +58,17 @@ def compared(world: World, ahead: timedelta) -> None:
 
 def test_without_loosen_after_another_file_binds_whole_at_once():
     world = World(max_order_notional=5000)
-    assert read(world, {"max_order_notional": 7000}) == "the new limits bind from now on"
+    assert read(world, {"max_order_notional": 7000}) == (
+        "the new limits bind from now on: looser max_order_notional 5000 → 7000"
+    )
     assert in_force(world) == (7000, None)
 
 
 def test_what_is_tighter_binds_at_once_and_what_is_looser_when_the_file_has_stood():
     world = World(**FILE)
     assert read(world, LOOSER) == (
-        "binding from now on: max_open_orders 10 → 5; looser, so queued until 2026-11-23 13:00:00 UTC:"
-        " max_order_notional 5000 → 7000"
+        "binding from now on: tighter max_open_orders 10 → 5; queued until 2026-11-23 13:00:00 UTC:"
+        " looser max_order_notional 5000 → 7000"
     )
     assert in_force(world) == (5000, 5)
     world.wait(to=START + WAIT - SECOND)
@@ -75,7 +77,7 @@ def test_what_is_tighter_binds_at_once_and_what_is_looser_when_the_file_has_stoo
     assert in_force(world) == (7000, 5)
     assert (alert.severity, alert.code) == ("warning", "LIMITS_LOOSENED")
     assert alert.text == (
-        "looser limits bind, for their file has stood for 1d: max_order_notional 5000 → 7000"
+        "looser limits bind, for their file has stood for 1d: looser max_order_notional 5000 → 7000"
     )
     assert queued(world) is None
 
@@ -180,7 +182,10 @@ def test_the_stricter_file_takes_the_queue_back():
     world = World(**FILE)
     read(world, LOOSER)
     text = read(world, FILE | {"max_open_orders": 5})
-    assert text == "the new limits bind from now on; those that were queued are taken back"
+    assert (
+        text
+        == "the new limits bind from now on: they are the same; those that were queued are taken back"
+    )
     world.wait(to=START + 3 * WAIT)
     assert in_force(world) == (5000, 5)
 
@@ -226,7 +231,7 @@ def test_many_changes_are_counted_in_a_sentence():
     assert "; looser" not in read(world, FILE | {"product": many})
     world.wait(to=START + HOUR)
     text = read(world, FILE)
-    assert text.startswith("binding from now on: nothing else; looser, so queued until ")
+    assert text.startswith("binding from now on: nothing else; queued until ")
     assert text.endswith(" and 3 more")
 
 
@@ -237,7 +242,9 @@ def test_a_typing_error_binds_nobody_for_a_day():
     world = World(**FILE)
     read(world, FILE | {"max_order_notional": 5})
     world.now += RETURN_WITHIN
-    assert read(world, FILE) == "the new limits bind from now on"
+    assert (
+        read(world, FILE) == "the new limits bind from now on: looser max_order_notional 5 → 5000"
+    )
     assert in_force(world) == (5000, 10)
 
 
@@ -281,7 +288,9 @@ def test_a_second_operator_lets_the_queued_limits_bind_at_once():
     read(world, LOOSER)
     answer = confirm(world, OTHER)
     assert (answer.done, in_force(world), queued(world)) == (True, (7000, 5), None)
-    assert answer.text == "the queued limits bind from now on: max_order_notional 5000 → 7000"
+    assert (
+        answer.text == "the queued limits bind from now on: looser max_order_notional 5000 → 7000"
+    )
     (told,) = of_kind(world.actions, LimitsChanged)
     assert (told.by, told.reason) == ("uid 8", "looked at it")
 
@@ -383,7 +392,7 @@ def test_one_word_confirms_limits_and_terms():
     answer = confirm(world, OTHER)
     assert answer.done
     assert answer.text == (
-        "the queued limits bind from now on: max_order_notional 5000 → 7000;"
+        "the queued limits bind from now on: looser max_order_notional 5000 → 7000;"
         " positions.keep, limits.custom binds from the next start"
     )
     assert in_force(world) == (7000, 5)
