@@ -16,6 +16,7 @@ from sidecar.core.context.readiness import AT_ONCE, Readiness
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.context.state import Level, TradingState
+from sidecar.core.context.tightening import changed
 from sidecar.core.guards.deposit_watch import DepositWatch
 from sidecar.core.guards.depth_watch import DepthWatch
 from sidecar.core.guards.doubt_watch import DoubtWatch
@@ -44,7 +45,6 @@ from sidecar.core.vocabulary.actions import (
     Alert,
     Decided,
     ReadProduct,
-    StateChanged,
     WakeAt,
 )
 from sidecar.core.vocabulary.decision import Decision
@@ -54,10 +54,6 @@ from sidecar.core.vocabulary.money import with_money
 from sidecar.core.vocabulary.orders import Order
 
 DEFAULT_SETTINGS: Final = Settings()
-NO_CAUSE: Final = {
-    "ACTIVE": "the picture is complete, and nothing tightens",
-    "STARTING": "a new process has begun; the account is read anew",
-}
 # Prices come much more often than orders: the next one finds its headroom worked out after each batch,
 # not after each price where every one is handed over.
 PREPARE_EVERY: Final = timedelta(milliseconds=100)
@@ -245,7 +241,8 @@ class RiskManager:
                 self._ask_to_be_woken(now, actions)
             self._prepare(event)
         if self.state.account != self.announced:
-            self._announce(actions)
+            actions.append(changed(self.state, self.announced))
+            self.announced = self.state.account
         self._undelivered = []
         return actions
 
@@ -475,13 +472,6 @@ class RiskManager:
             actions.append(Alert(severity="critical", code="PRODUCT_FLATTENED", text=reason))
 
     # --- Answers ----------------------------------------------------------------------------------
-
-    def _announce(self, actions: list[Action]) -> None:
-        before, after = self.announced, self.state.account
-        causes = (c for c in self.state.causes.values() if (c.scope, c.level) == ("all", after))
-        reason = "; ".join(cause.reason for cause in causes) or NO_CAUSE[after]
-        actions.append(StateChanged(before=before, after=after, reason=reason))
-        self.announced = after
 
     def _ask_to_be_woken(self, now: datetime, actions: list[Action]) -> None:
         """Ask for the next moment at which time alone changes a state."""

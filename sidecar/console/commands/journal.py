@@ -31,41 +31,44 @@ OfConfig = Annotated[Path | None, config_of_state(PANEL)]
 OfState = Annotated[Path | None, state_directory(PANEL)]
 
 
+Count = Annotated[
+    int | None,
+    typer.Option(
+        "-n",
+        metavar="N",
+        min=1,
+        help=f"The last N lines; {LINES_SHOWN} unless --since or --until is given.",
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="From this time on (UTC), or so long ago: 10m."),
+]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="TIME", help="Up to this time (UTC), or until so long ago."),
+]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option("--type", metavar="TYPE", help="Of this type; may be repeated."),
+]
+Orders = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--order",
+        metavar="ID",
+        help="Lines that name this order: the bot's client_order_id, or Coinbase's order_id; may be repeated.",
+    ),
+]
+
+
 def show(  # noqa: PLR0913, PLR0917 - the options of the command, one each
-    count: Annotated[
-        int | None,
-        typer.Option(
-            "-n",
-            metavar="N",
-            min=1,
-            help=f"The last N lines; {LINES_SHOWN} unless --since or --until is given.",
-        ),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            "--since", metavar="TIME", help="From this time on (UTC), or so long ago: 10m."
-        ),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option(
-            "--until", metavar="TIME", help="Up to this time (UTC), or until so long ago."
-        ),
-    ] = None,
-    kinds: Annotated[
-        list[str] | None,
-        typer.Option("--type", metavar="TYPE", help="Of this type; may be repeated."),
-    ] = None,
+    count: Count = None,
+    since: Since = None,
+    until: Until = None,
+    kinds: Kinds = None,
     is_refused: Annotated[bool, typer.Option("--refused", help="Refusals alone.")] = False,
-    orders: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--order",
-            metavar="ID",
-            help="Lines that name this order: the bot's client_order_id, or Coinbase's order_id; may be repeated.",
-        ),
-    ] = None,
+    orders: Orders = None,
     config: OfConfig = None,
     state_dir: OfState = None,
     as_json: Annotated[bool, typer.Option("--json", help="The lines as they are.")] = False,

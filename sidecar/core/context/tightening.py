@@ -1,7 +1,14 @@
 """Tightening and loosening: a cause comes into force or is lifted, and it is said. No I/O."""
 
-from sidecar.core.context.state import Cause, TradingState
-from sidecar.core.vocabulary.actions import Action, CauseCleared, CauseRaised
+from typing import Final
+
+from sidecar.core.context.state import Cause, Level, TradingState
+from sidecar.core.vocabulary.actions import Action, CauseCleared, CauseRaised, StateChanged
+
+NO_CAUSE: Final[dict[Level, str]] = {
+    "ACTIVE": "the picture is complete, and nothing tightens",
+    "STARTING": "a new process has begun; the account is read anew",
+}
 
 
 def tighten(state: TradingState, cause: Cause, actions: list[Action]) -> None:
@@ -22,3 +29,11 @@ def loosen(state: TradingState, code: str, scope: str, reason: str, actions: lis
     """Lift a cause, if it is in force, and say so."""
     if state.remove(code, scope) is not None:
         actions.append(CauseCleared(code=code, scope=scope, reason=reason))
+
+
+def changed(state: TradingState, before: Level) -> StateChanged:
+    """The account's state is another than before, and why."""
+    after = state.account
+    causes = (c for c in state.causes.values() if (c.scope, c.level) == ("all", after))
+    reason = "; ".join(cause.reason for cause in causes) or NO_CAUSE[after]
+    return StateChanged(before=before, after=after, reason=reason)
