@@ -39,7 +39,7 @@ def soon(monkeypatch):
 async def trader(tmp_path):
     async with trading(tmp_path) as made:
         for name in (BTC, ETH, SOL):
-            made.paper.world.exchange.books[name].frozen = True
+            made.paper.world.exchange.books[name].silent = True
         yield made
 
 

@@ -68,7 +68,7 @@ async def test_books_are_followed_and_told_and_shown(trader):
 async def test_a_book_that_is_not_followed_is_read_over_rest(trader):
     async with beside(trader) as made:
         deep = Deep(made)
-        trader.paper.world.exchange.books[ETH].frozen = True
+        trader.paper.world.exchange.books[ETH].silent = True
         deep.wish(ac.ReadDepth(product_ids=(ETH,)))
         await made.until(lambda: ETH in deep.seen, "the book")
         book = trader.paper.world.exchange.books[ETH]
@@ -156,7 +156,7 @@ class Asking(Deep):
 @pytest.fixture
 async def rich(tmp_path):
     async with trading(tmp_path, balances=RICH) as made:
-        made.paper.world.exchange.books[BTC].frozen = True
+        made.paper.world.exchange.books[BTC].silent = True
         yield made
 
 
