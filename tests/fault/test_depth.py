@@ -13,7 +13,7 @@ from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import DEPTH_CHANNELS
 from sidecar.coinbase.levels import book_parts
-from sidecar.coinbase.session import Session
+from sidecar.coinbase.session import Live, Lost, Session
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
 from sidecar.daemon import depth_stream
@@ -250,6 +250,27 @@ async def test_whatever_ends_the_connection_the_books_come_back(deep, code):
     assert deep.stream.books.whole == ()
     await deep.moves(BTC)
     await deep.until_seen(BTC, ETH)
+
+
+async def test_a_new_connection_asks_for_few_snapshots_at_a_time_too(deep, monkeypatch):
+    monkeypatch.setattr(depth_books, "AT_ONCE", 1)
+    deep.follow(BTC, ETH, SOL)
+    await deep.until_seen(BTC, ETH, SOL)
+    asked = list[tuple[str, ...]]()
+    hand_over = deep.stream._step
+
+    def step(step):
+        hand_over(step)
+        if isinstance(step, Lost | Live):
+            asked.append(deep.feeds[-1].session.products)
+
+    monkeypatch.setattr(deep.stream, "_step", step)
+    deep.switch(close_code=1006)
+    await deep.until_logged("lost")
+    for name in (BTC, ETH, SOL):
+        await deep.moves(name)
+    await deep.until_seen(BTC, ETH, SOL)
+    assert asked == [(), ()]
 
 
 async def test_a_connection_that_falls_silent_is_left_and_its_books_with_it(deep, monkeypatch):
