@@ -295,7 +295,8 @@ async def test_a_subscription_that_ends_by_itself_ends_its_book_alone(deep):
     assert len(deep.feeds) == 1
 
 
-async def test_a_product_that_is_refused_is_left_out_alone(deep):
+async def test_a_product_that_is_refused_is_left_out_alone(deep, monkeypatch):
+    monkeypatch.setattr(depth_books, "SNAPSHOT_WITHIN_S", 1.0)
     deep.switch(refused_product=ETH)
     deep.follow(BTC, ETH, SOL)
     await deep.until_seen(BTC, SOL)
@@ -321,7 +322,8 @@ async def test_a_product_that_is_disabled_is_not_asked_for_until_it_is_open(deep
     assert not [call for call in deep.logged("warning") if call]
 
 
-async def test_a_channel_that_is_refused_ends_nothing(deep):
+async def test_a_channel_that_is_refused_ends_nothing(deep, monkeypatch):
+    monkeypatch.setattr(depth_books, "SNAPSHOT_WITHIN_S", 0.5)
     deep.switch(refused_channel="level2")
     deep.follow(BTC)
     await deep.until_logged_text("failure to subscribe")
@@ -402,7 +404,7 @@ async def test_a_huge_book_is_told_exactly_at_its_touch_and_kept_within_bounds(d
 
 
 async def test_frames_lost_while_a_huge_snapshot_is_read_make_it_void(deep, monkeypatch):
-    """The rest of it is not read on: updates to it are missing."""
+    """Updates to it are missing: the rest of it makes no book."""
     lost = False
 
     def losing_parts(events):
