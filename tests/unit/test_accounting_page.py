@@ -1,13 +1,20 @@
 """The worked numbers of docs/accounting.md are the code's own."""
 
+from pathlib import Path
 from typing import Any
 
+from sidecar.coinbase.depth_books import CHANGED_EVERY_S, HOLDS_EVERY_S
+from sidecar.coinbase.gathering import EXACT, FARTHEST, NEWS_PRICE, NEWS_SIZE
+from sidecar.coinbase.local_book import KEPT_MAX
+from sidecar.coinbase.lookups import DEPTH_LEVELS
 from sidecar.core.account.losses import daily
 from sidecar.core.judging.usage import usage
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import ReduceOnly
 from tests.decisions import connected
 from tests.scenario import FUTURE, D, World, limit_order, market_order
+
+PAGE = (Path(__file__).parents[2] / "docs" / "accounting.md").read_text(encoding="utf-8")
 
 
 def pnl(world):
@@ -216,3 +223,19 @@ def test_a_strategys_money_is_used_and_earned_as_the_table_says():
     assert used() == 8_585
     world.fill("SELL", "0.05", 64_000, fee=32, strategy_id="grid")
     assert used() == 5_417
+
+
+def test_how_far_and_how_soon_a_book_is_known_is_as_the_code_has_it():
+    said = " ".join(PAGE.split())
+    assert f"Of each side {EXACT} levels are known as they stand" in said
+    assert FARTHEST == D("0.1")
+    assert "up to a tenth from the touch" in said
+    assert f"Of each side the {KEPT_MAX:,} levels next to the touch" in said
+    assert f"read over REST, {DEPTH_LEVELS} levels a side" in said
+    assert (CHANGED_EVERY_S, NEWS_PRICE, NEWS_SIZE) == (1, D("0.0001"), D("0.05"))
+    assert (
+        "within a second of a change by which some average price moves by more than a basis point"
+        in said
+    )
+    assert "the size on one side by more than a twentieth" in said
+    assert f"within {HOLDS_EVERY_S:g} s of any other" in said
