@@ -228,11 +228,11 @@ def test_a_strategys_money_is_used_and_earned_as_the_table_says():
 def test_how_far_and_how_soon_a_book_is_known_is_as_the_code_has_it():
     said = " ".join(PAGE.split())
     assert f"Of each side {EXACT} levels are known as they stand" in said
-    assert FARTHEST == D("0.1")
+    assert D("0.1") == FARTHEST
     assert "up to a tenth from the touch" in said
     assert f"Of each side the {KEPT_MAX:,} levels next to the touch" in said
     assert f"read over REST, {DEPTH_LEVELS} levels a side" in said
-    assert (CHANGED_EVERY_S, NEWS_PRICE, NEWS_SIZE) == (1, D("0.0001"), D("0.05"))
+    assert (1, D("0.0001"), D("0.05")) == (CHANGED_EVERY_S, NEWS_PRICE, NEWS_SIZE)
     assert (
         "within a second of a change by which some average price moves by more than a basis point"
         in said
