@@ -17,7 +17,8 @@ from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Untrusted
 
 AT_ONCE: Final = 5  # snapshots on their way: each of up to ten megabytes
-SNAPSHOT_WITHIN_S: Final = 10.0  # then the place of a book that has not come is free for another
+# A snapshot may take so long to come and to be read. Then it is asked for anew, and its place is free for another.
+SNAPSHOT_WITHIN_S: Final = 10.0
 # From one snapshot that was asked for to the next of the same book; doubled each time, up to a bound. A book that was
 # whole for as long as that begins from the first again.
 AGAIN_S: Final = 5.0
@@ -49,6 +50,7 @@ class _Followed:
         self.book = LocalBook()
         self.is_on = False  # its subscription is acknowledged
         self.asked: float | None = None  # wall seconds when its snapshot was asked for last
+        self.is_on_its_way = False  # that snapshot
         self.again = 0  # how often in a row since it was whole for long
         self.whole_since = 0.0
         self.has_changed = False
@@ -59,12 +61,17 @@ class _Followed:
     def wait_s(self) -> float:
         """From the last snapshot that was asked for to the next."""
         again_s: float = min(AGAIN_MAX_S, AGAIN_S * 2**self.again)
-        return again_s
+        return max(again_s, SNAPSHOT_WITHIN_S) if self.is_on_its_way else again_s
 
     def is_awaited(self, wall: float) -> bool:
-        """Whether its snapshot may be on its way."""
+        """Whether its snapshot may still come."""
         asked = self.asked
-        return not self.book.is_whole and asked is not None and wall - asked < SNAPSHOT_WITHIN_S
+        return self.is_on_its_way and asked is not None and wall - asked < SNAPSHOT_WITHIN_S
+
+    def lose(self) -> None:
+        """What was known is void, and so is what has come of a snapshot."""
+        self.book.lose()
+        self.is_on_its_way = False
 
     def is_due_anew(self, wall: float) -> bool:
         """Whether another snapshot of it is to be asked for."""
@@ -114,7 +121,7 @@ class DepthBooks:
     def lose(self) -> None:
         """Frames were lost: no book is known. Each is asked for anew."""
         for one in self._books.values():
-            one.book.lose()
+            one.lose()
 
     def disconnect(self) -> None:
         """The connection is gone, and with it all subscriptions."""
@@ -128,7 +135,7 @@ class DepthBooks:
         """
         for name, one in self._books.items():
             if one.is_on and name not in names:
-                one.book.lose()
+                one.lose()
             one.is_on = name in names
 
     def ask(self, wall: float, refused: Iterable[str] = ()) -> Asking:
@@ -143,9 +150,9 @@ class DepthBooks:
             if not is_new:
                 one.again += 1
                 one.is_on = False
-                one.book.lose()
+                one.lose()
                 anew.append(name)
-            one.asked = wall
+            one.asked, one.is_on_its_way = wall, True
             room -= 1
         subscribed = tuple(name for name, one in self._books.items() if one.asked is not None)
         return Asking(subscribed, tuple(anew))
@@ -163,9 +170,10 @@ class DepthBooks:
             if part.ends:
                 one.book.end()
         except Untrusted as fault:
+            one.lose()
             return str(fault)
         if one.book.is_whole and not was_whole:
-            one.whole_since = wall
+            one.whole_since, one.is_on_its_way = wall, False
         one.has_changed = one.has_changed or one.book.is_whole
         return ""
 

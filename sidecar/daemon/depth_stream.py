@@ -59,7 +59,6 @@ class DepthStream:
         self._waiting: deque[LevelNews] = deque()
         self._waiting_bytes = 0
         self._is_reading = False  # a frame, some parts of which may be in the books
-        self._losses = 0  # how often all books were lost: a frame from before is not read on
         self._read_at: datetime | None = None  # the moment of the last frame that was read
         self._looked_at: datetime | None = None
         self._has_frames, self._is_due = asyncio.Event(), asyncio.Event()
@@ -171,7 +170,6 @@ class DepthStream:
     def _forget_waiting(self) -> None:
         self._waiting.clear()
         self._waiting_bytes = 0
-        self._losses += 1
         self._read_at = None
 
     # ---------------------------------------------------------------------------------------- tasks
@@ -205,16 +203,15 @@ class DepthStream:
                 self._is_reading = False
 
     async def _read_frame(self, news: LevelNews) -> None:
-        """Other tasks run between two parts; one of them may find that all of it is void."""
-        losses = self._losses
+        """Other tasks run between two parts. Where one of them finds that all of it is void, the books know no snapshot
+        that the rest could belong to.
+        """
         try:
             for part in book_parts(news.events):
                 fault = self.books.take(part, clock.wall())
                 if fault:
                     self._engine.log.warning("depth lost", product=part.product_id, fault=fault)
                 await asyncio.sleep(0)
-                if losses != self._losses:
-                    return
         except Untrusted as fault:
             self._engine.log.warning("frame not understood", feed=FEED, fault=str(fault))
             self._lose()

@@ -13,7 +13,7 @@ from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import DEPTH_CHANNELS
 from sidecar.coinbase.levels import book_parts
-from sidecar.coinbase.session import Session
+from sidecar.coinbase.session import Live, Lost, Session
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
 from sidecar.daemon import depth_stream
@@ -252,6 +252,27 @@ async def test_whatever_ends_the_connection_the_books_come_back(deep, code):
     await deep.until_seen(BTC, ETH)
 
 
+async def test_a_new_connection_asks_for_few_snapshots_at_a_time_too(deep, monkeypatch):
+    monkeypatch.setattr(depth_books, "AT_ONCE", 1)
+    deep.follow(BTC, ETH, SOL)
+    await deep.until_seen(BTC, ETH, SOL)
+    asked = list[tuple[str, ...]]()
+    hand_over = deep.stream._step
+
+    def step(step):
+        hand_over(step)
+        if isinstance(step, Lost | Live):
+            asked.append(deep.feeds[-1].session.products)
+
+    monkeypatch.setattr(deep.stream, "_step", step)
+    deep.switch(close_code=1006)
+    await deep.until_logged("lost")
+    for name in (BTC, ETH, SOL):
+        await deep.moves(name)
+    await deep.until_seen(BTC, ETH, SOL)
+    assert asked == [(), ()]
+
+
 async def test_a_connection_that_falls_silent_is_left_and_its_books_with_it(deep, monkeypatch):
     monkeypatch.setattr(session_module, "SILENCE_S", 1.5)
     deep.follow(BTC)
@@ -274,7 +295,8 @@ async def test_a_subscription_that_ends_by_itself_ends_its_book_alone(deep):
     assert len(deep.feeds) == 1
 
 
-async def test_a_product_that_is_refused_is_left_out_alone(deep):
+async def test_a_product_that_is_refused_is_left_out_alone(deep, monkeypatch):
+    monkeypatch.setattr(depth_books, "SNAPSHOT_WITHIN_S", 1.0)
     deep.switch(refused_product=ETH)
     deep.follow(BTC, ETH, SOL)
     await deep.until_seen(BTC, SOL)
@@ -300,7 +322,8 @@ async def test_a_product_that_is_disabled_is_not_asked_for_until_it_is_open(deep
     assert not [call for call in deep.logged("warning") if call]
 
 
-async def test_a_channel_that_is_refused_ends_nothing(deep):
+async def test_a_channel_that_is_refused_ends_nothing(deep, monkeypatch):
+    monkeypatch.setattr(depth_books, "SNAPSHOT_WITHIN_S", 0.5)
     deep.switch(refused_channel="level2")
     deep.follow(BTC)
     await deep.until_logged_text("failure to subscribe")
@@ -381,7 +404,7 @@ async def test_a_huge_book_is_told_exactly_at_its_touch_and_kept_within_bounds(d
 
 
 async def test_frames_lost_while_a_huge_snapshot_is_read_make_it_void(deep, monkeypatch):
-    """The rest of it is not read on: updates to it are missing."""
+    """Updates to it are missing: the rest of it makes no book."""
     lost = False
 
     def losing_parts(events):

@@ -280,6 +280,36 @@ def test_a_replay_from_any_moment_decides_the_same(told, most, steps):
         assert again.ask(body, dry_run=True).as_json() == world.ask(body, dry_run=True).as_json()
 
 
+@LAW
+@given(
+    books(),
+    st.lists(st.tuples(st.sampled_from(list(PRICE)), sizes, st.booleans()), max_size=10),
+    st.integers(1, 400),
+    st.randoms(use_true_random=False),
+)
+def test_no_set_of_fills_of_approved_orders_costs_more_to_leave_than_the_limit(
+    told, asked, usd, chance
+):
+    """Whichever of them fill, wholly: what is held then can be left for no more, by the books of the approvals."""
+    world, held = world_of(told, max_exit_cost=f"{usd * 3} USD"), dict[str, Fraction]()
+    for number, (name, count, buys) in enumerate(asked):
+        side = "BUY" if buys or name != FUTURE else "SELL"
+        size, ident = size_of(name, count), f"n{number}"
+        body = limit_order(size, PRICE[name], side=side, product_id=name, name=ident)
+        if world.ask(body) and chance.random() < 0.7:
+            sign = 1 if side == "BUY" else -1
+            held[name] = held.get(name, Fraction(0)) + sign * Fraction(size)
+            world.report(
+                f"o{number}", client_order_id=ident, product_id=name, side=side, status="FILLED",
+                base_size=size, filled=size, average_price=PRICE[name],
+            )  # fmt: skip
+    euro = world.tracker.marks.usd("EUR")
+    assert euro is not None
+    cost = exit_cost(told, held, Fraction(euro))
+    assert cost is not None
+    assert cost <= usd * 3
+
+
 def test_a_depth_is_no_older_than_it_may_be_at_any_microsecond() -> None:
     """The last one at which it is believed, and the next."""
     world = World(max_order_slippage="0.01", max_quote_age_s=90, max_depth_age_s="12.5")

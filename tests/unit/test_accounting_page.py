@@ -1,13 +1,20 @@
 """The worked numbers of docs/accounting.md are the code's own."""
 
+from pathlib import Path
 from typing import Any
 
+from sidecar.coinbase.depth_books import CHANGED_EVERY_S, HOLDS_EVERY_S
+from sidecar.coinbase.gathering import EXACT, FARTHEST, NEWS_PRICE, NEWS_SIZE
+from sidecar.coinbase.local_book import KEPT_MAX
+from sidecar.coinbase.lookups import DEPTH_LEVELS
 from sidecar.core.account.losses import daily
 from sidecar.core.judging.usage import usage
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.actions import ReduceOnly
 from tests.decisions import connected
-from tests.scenario import FUTURE, D, World, limit_order
+from tests.scenario import FUTURE, D, World, limit_order, market_order
+
+PAGE = (Path(__file__).parents[2] / "docs" / "accounting.md").read_text(encoding="utf-8")
 
 
 def pnl(world):
@@ -81,6 +88,31 @@ def test_the_worst_case_counts_all_that_may_fill():
     line = world.tracker.account.lines["BTC"]
     assert (line.long, line.short, line.size) == (D("0.9"), D("0.3"), D("0.9"))
     assert (line.long_usd, line.short_usd, line.notional) == (57600, 19200, 57600)
+
+
+def test_costs_are_those_of_the_walks_in_the_table():
+    bids, asks = ((63_990, "0.1"), (63_900, 10)), ((64_010, "0.1"), (64_100, 10))
+    world = World(max_order_slippage="0.00000001", max_exit_cost="0.01 USD", max_quote_age_s=60)
+    world.depth(bids=bids, asks=asks)
+    ladder = world.tracker.depths.ladder("BTC-USD", "BUY")
+    assert ladder is not None
+    for size, price, cost, share in (
+        ("0.1", None, 1, "0.00015625"),
+        ("0.25", None, 16, "0.001"),
+        ("0.4", None, 31, "0.0012109375"),
+        ("0.4", 64_050, 1, "0.00015625"),
+    ):
+        body = market_order(size) if price is None else limit_order(size, price)
+        refused = {one.code: one.observed for one in world.ask(body).violations}
+        assert refused["MAX_ORDER_SLIPPAGE"] == share
+        walked = ladder if price is None else ladder.up_to(D(price), "BUY")
+        assert walked.cost(D(size)) == cost
+    assert "MAX_ORDER_SLIPPAGE" not in world.ask(limit_order("0.4", 64_000)).codes
+    world.hold("0.25")
+    (used,) = [
+        row for row in usage(world.manager.desk, {}, world.now) if row["code"] == "MAX_EXIT_COST"
+    ]
+    assert used["observed"] == 16
 
 
 def test_a_deposit_before_a_loss_makes_it_a_smaller_share():
@@ -191,3 +223,19 @@ def test_a_strategys_money_is_used_and_earned_as_the_table_says():
     assert used() == 8_585
     world.fill("SELL", "0.05", 64_000, fee=32, strategy_id="grid")
     assert used() == 5_417
+
+
+def test_how_far_and_how_soon_a_book_is_known_is_as_the_code_has_it():
+    said = " ".join(PAGE.split())
+    assert f"Of each side {EXACT} levels are known as they stand" in said
+    assert D("0.1") == FARTHEST
+    assert "up to a tenth from the touch" in said
+    assert f"Of each side the {KEPT_MAX:,} levels next to the touch" in said
+    assert f"read over REST, {DEPTH_LEVELS} levels a side" in said
+    assert (1, D("0.0001"), D("0.05")) == (CHANGED_EVERY_S, NEWS_PRICE, NEWS_SIZE)
+    assert (
+        "within a second of a change by which some average price moves by more than a basis point"
+        in said
+    )
+    assert "the size on one side by more than a twentieth" in said
+    assert f"within {HOLDS_EVERY_S:g} s of any other" in said

@@ -17,6 +17,7 @@ from sidecar.core.account.depths import Depths
 from sidecar.core.account.exposure import Exposure
 from sidecar.core.account.ladder import UNKNOWN, Ladder, ladders_of
 from sidecar.core.account.sale_routes import Routes, is_dust
+from sidecar.core.vocabulary.events import Depth
 from sidecar.core.vocabulary.money import COST_QUANTUM, ONE, ZERO, readable
 from sidecar.core.vocabulary.order_body import Side
 from sidecar.core.vocabulary.orders import BUY, SELL
@@ -133,8 +134,7 @@ class ExitCosts:
     def _follow(self) -> None:
         """Bring the costs up to date."""
         account, depths = self._books.account, self._depths
-        if self._choose_routes():
-            self._forget()
+        self._choose_routes()
         if self._serial < 0:
             keys = set(account.lines)
         else:
@@ -151,19 +151,16 @@ class ExitCosts:
         for key in keys:
             self._restate(key)
 
-    def _choose_routes(self) -> bool:
-        """Choose the products anew where the listing or the worth of a USDC is another; whether they were."""
+    def _choose_routes(self) -> None:
+        """Choose the products anew where the listing or the worth of a USDC is another: then no cost holds."""
         books = self._books
         avoids = books.marks.usdc_rate != ONE
         if (self._routes.listed, self._routes.avoids_usdc) == (books.listings, avoids):
-            return False
+            return
         kept = frozenset(name for name, keep in books.wallets.keep.items() if keep is None)
         self._routes = Routes(
             books.products, books.cash, kept=kept, avoids_usdc=avoids, listed=books.listings
         )
-        return True
-
-    def _forget(self) -> None:
         self._costs.clear()
         self._unknown.clear()
         self._keys_of.clear()
@@ -202,9 +199,6 @@ class ExitCosts:
         return long, ZERO if is_dust(product, short, price) else short
 
 
-def thinned(way: Exit, depths: Depths, factor: Decimal) -> Exit:
+def thinned(way: Exit, depth: Depth, factor: Decimal) -> Exit:
     """The same way out with so much of every level's size."""
-    depth = None if way.product is None else depths.known.get(way.product.book)
-    if depth is None:
-        return way
-    return Exit(way.product, ladders_of(depth, factor), way.rate, way.why_not)
+    return Exit(way.product, ladders_of(depth, factor), way.rate)

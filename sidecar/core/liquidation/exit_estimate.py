@@ -42,11 +42,10 @@ class Estimate(Struct, frozen=True):
     seconds: Decimal
 
 
-def estimate(way: Exit, side: Side, quantity: Decimal) -> Estimate | None:
-    """The exit of so many base units by orders on this side; None where its book is not known."""
-    product, ladder = way.product, way.ladders.get(side)
-    if product is None or ladder is None or not ladder.known:
-        return None
+def estimate(way: Exit, side: Side, quantity: Decimal) -> Estimate:
+    """The exit of so many base units by orders on this side, by a book that is known."""
+    product, ladder = way.product, way.ladders[side]
+    assert product is not None, "a book of no product"
     unit, most = product.contract_size, ladder.known
     if product.base_max_size:
         most = min(most, product.base_max_size * PIECES_A_ROUND)
@@ -99,15 +98,15 @@ def exit_of(tracker: PositionTracker, key: str, factor: Decimal, now: datetime) 
     if not way.product.is_future and quantity < ZERO:
         return view | {"why_not": "sold before its purchase was told"}
     side: Side = SELL if quantity > ZERO else BUY
-    found = (
-        estimate(each, side, abs(quantity)) for each in (way, thinned(way, tracker.depths, factor))
-    )
-    return view | dict(zip(("now", "thinned"), map(_shown, found), strict=True))
+    thin = thinned(way, depth, factor)
+    found = {
+        name: _shown(estimate(each, side, abs(quantity)))
+        for name, each in (("now", way), ("thinned", thin))
+    }
+    return view | found
 
 
-def _shown(found: Estimate | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
+def _shown(found: Estimate) -> dict[str, Any]:
     return {name: getattr(found, name) for name in found.__struct_fields__}
 
 

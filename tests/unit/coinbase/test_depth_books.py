@@ -92,6 +92,30 @@ def test_a_snapshot_that_does_not_come_makes_room_and_is_asked_for_anew():
     assert made.ask().subscribed == tuple(NAMES[:AT_ONCE])
 
 
+def test_a_snapshot_that_takes_its_time_to_be_read_is_not_begun_anew():
+    made = Books("BTC-USD")
+    made.ask()
+    rows = [LevelRow("bid", "100", "1")]
+    made.books.take(BookPart("BTC-USD", rows, begins=True, ends=False), made.wall)
+    made.wait(SNAPSHOT_WITHIN_S - 0.001)
+    assert made.ask().anew == ()
+    made.books.take(BookPart("BTC-USD", [], begins=False, ends=True), made.wall)
+    made.books.acknowledged({"BTC-USD"})
+    made.wait(1)
+    assert (made.ask().anew, made.books.whole) == ((), ("BTC-USD",))
+
+
+def test_a_snapshot_that_was_lost_on_its_way_makes_room_at_once():
+    made = Books(*NAMES)
+    made.ask()
+    made.books.lose()
+    assert made.ask().subscribed == tuple(NAMES[: 2 * AT_ONCE])
+    made.wait(AGAIN_S)
+    assert made.ask().anew == ()  # five are on their way
+    made.wait(SNAPSHOT_WITHIN_S)
+    assert made.ask().anew == tuple(NAMES[:AT_ONCE])
+
+
 def test_a_book_that_never_comes_holds_up_no_other():
     made = Books(*NAMES)
     for _ in range(200):

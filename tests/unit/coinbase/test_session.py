@@ -475,6 +475,15 @@ def test_a_book_is_begun_anew_by_leaving_it_and_asking_again():
     assert line.session.renew((), line.wall) == []
 
 
+def test_a_book_that_is_left_is_off_before_that_is_acknowledged():
+    """Wanted again at once, it is not taken for one that is on."""
+    line = Line(DEPTH, ("BTC-USD",))
+    line.open()
+    assert "BTC-USD" in line.session.products_on
+    line.session.follow((), line.wall)
+    assert "BTC-USD" not in line.session.products_on
+
+
 def test_without_a_connection_no_book_is_begun_anew():
     """The connection will begin with all of them."""
     assert Session(DEPTH, ("BTC-USD",)).renew(("BTC-USD",), 0.0) == []

@@ -37,7 +37,7 @@ def held(size, **fields):
 
 
 def test_what_the_book_takes_is_sold_in_one_round():
-    """1 for 10 dollars and 1 for 100 from the mid; with a tenth of the book 0.1 and 1.9: but it has 1.1 in all."""
+    """1 for 10 dollars and 1 for 100 from the mid."""
     found = exit_of(held(2))
     assert (found["product_id"], found["why_not"]) == ("BTC-USD", "")
     assert figures(found["now"]) == [63_945, 110, ratio(110, 128_000), 1, D("0.6")]
@@ -59,6 +59,13 @@ def test_a_flattening_sends_no_more_than_ten_orders_of_an_asset_in_a_round():
     world.send(ev.ProductsListed, products=(listed,))
     found = exit_of(world)["now"]
     assert figures(found) == [63_990, 20, ratio(20, 128_000), 2, D(63)]
+
+
+def test_without_a_largest_size_one_order_sells_all_that_the_book_takes():
+    world = held(2)
+    listed = replace(world.tracker.products["BTC-USD"], base_max_size=None)
+    world.send(ev.ProductsListed, products=(listed,))
+    assert figures(exit_of(world)["now"]) == [63_945, 110, ratio(110, 128_000), 1, D("0.6")]
 
 
 def test_shorts_are_bought_back_in_contracts():
