@@ -13,7 +13,7 @@ from typing import Any, Self, get_args
 
 from msgspec.structs import replace
 
-from sidecar import clock
+from sidecar import clock as wall_clock
 from sidecar.arguments import (
     Number,
     aware,
@@ -65,7 +65,7 @@ class PositionTracker(CoreTracker):
         *,
         keep: Mapping[str, Number] | None = None,
         cash: Iterable[str] = CASH,
-        clock: Callable[[], datetime] = clock.now,
+        clock: Callable[[], datetime] = wall_clock.now,
     ) -> None:
         super().__init__(keep={k: kept(value) for k, value in (keep or {}).items()}, cash=cash)
         self.clock = clock
@@ -283,8 +283,8 @@ class PositionTracker(CoreTracker):
 
 
 class RiskManager(CoreManager):
-    """Says whether an order may be sent, and which actions losses demand; on the real clock unless
-    another is given.
+    """Says whether an order may be sent, and which actions losses demand. One clock serves manager and tracker: the one
+    given here, else the tracker's, else the real one.
 
     `var` says how value at risk is computed, from the closes that `learn_closes` is told;
     `portfolio_risk` computes it in place of ours.
@@ -295,7 +295,7 @@ class RiskManager(CoreManager):
         limits: Limits | None = None,
         tracker: CoreTracker | None = None,
         *,
-        clock: Callable[[], datetime] = clock.now,
+        clock: Callable[[], datetime] | None = None,
         settings: Settings = DEFAULT_SETTINGS,
         var: ValueAtRisk | None = None,
         portfolio_risk: PortfolioRisk | None = None,
@@ -306,11 +306,15 @@ class RiskManager(CoreManager):
             raise Misuse(fault)
         if tracker is not None and not isinstance(tracker, CoreTracker):
             raise Misuse(f"tracker: {tracker!r} is none; give a PositionTracker")
-        aware(clock())
+        own = tracker if isinstance(tracker, PositionTracker) else None
+        shared = clock or (wall_clock.now if own is None else own.clock)
+        aware(shared())
+        if own is not None:
+            own.clock = shared
         super().__init__(
             limits,
-            tracker if tracker is not None else PositionTracker(clock=clock),
-            clock=clock,
+            tracker if tracker is not None else PositionTracker(clock=shared),
+            clock=shared,
             settings=settings if var is None else replace(settings, risk=var.settings()),
             portfolio_risk=portfolio_risk,
             custom=(*load_custom_rules(limits.custom), *custom),

@@ -245,6 +245,18 @@ def test_a_moment_without_a_time_zone_is_refused(tracker):
         tracker.mark("BTC-USD", 1, at=naive)
 
 
+def test_one_clock_serves_both_wherever_it_was_given(watch):
+    for manager in (
+        RiskManager(tracker=PositionTracker(clock=watch)),
+        RiskManager(tracker=PositionTracker(), clock=watch),
+        RiskManager(clock=watch),
+    ):
+        tracker = manager.tracker
+        assert isinstance(tracker, PositionTracker)
+        assert (manager.clock, tracker.clock) == (watch, watch)
+    assert RiskManager().clock is clock.now
+
+
 def test_a_clock_without_a_time_zone_is_refused():
     for made in (PositionTracker, RiskManager):
         with pytest.raises(Misuse, match="has no time zone; give an aware datetime"):
