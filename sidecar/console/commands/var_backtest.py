@@ -13,7 +13,7 @@ import msgspec
 import typer
 from msgspec.structs import replace
 
-from sidecar.console.asking import AsJson
+from sidecar.console.asking import AsJson, ask
 from sidecar.console.commands.closes import Closes, cached, number, read_files
 from sidecar.console.locating import config_file, place
 from sidecar.console.options import config_of_state, configuration, state_directory
@@ -48,6 +48,12 @@ Positions = Annotated[
         "--position",
         metavar="PRODUCT=USD",
         help=f"Exposure, short negative; may be repeated. Default: {EACH_USD:,} in each.",
+    ),
+]
+Held = Annotated[
+    bool,
+    typer.Option(
+        "--held", help="The positions that the running sidecar knows now, at their marks."
     ),
 ]
 Models = Annotated[
@@ -89,6 +95,7 @@ class ConstantExposures(NamedTuple):
 def backtest(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     files: Files = None,
     positions: Positions = None,
+    is_held: Held = False,
     models: Models = None,
     confidences: Confidences = None,
     window: Window = None,
@@ -109,6 +116,10 @@ def backtest(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     if html is not None:
         _check_report(html)
     closes = read_files(files) if files else cached(state_dir or place(config).state_dir)
+    if is_held:
+        if positions:
+            raise Misuse("--held and --position exclude each other; give one")
+        positions = _held(closes, config)
     portfolio = _portfolio(closes, positions or [])
     days = len(portfolio.dates) - 1
     usual = var.policy.length
@@ -123,9 +134,10 @@ def backtest(  # noqa: PLR0913, PLR0917 - the options of the command, one each
         tests = _tests(portfolio, chosen, fitted_to)
         view = _view(portfolio, tests, fitted_to)
         if html is not None:
-            from sidecar.console.shown.var_report_page import page  # noqa: PLC0415 - matplotlib: a second
+            with progress("drawing", 1):
+                from sidecar.console.shown.var_report_page import page  # noqa: PLC0415 - matplotlib
 
-            _write(html, page(view, tests, portfolio.dates[1:]))
+                _write(html, page(view, tests, portfolio.dates[1:]))
     if as_json:
         typer.echo(msgspec.json.encode(view))
         return
@@ -179,6 +191,26 @@ def _portfolio(closes: Mapping[str, Closes], positions: list[str]) -> ConstantEx
     held = {name: closes[name] for name in exposures or closes}
     shared = set[date].intersection(*(set(one) for one in held.values()))
     return ConstantExposures(exposures or dict.fromkeys(closes, EACH_USD), sorted(shared), held)
+
+
+def _held(closes: Mapping[str, Closes], config: Path | None) -> list[str]:
+    """The positions of the sidecar that is meant, as `--position` writes them. Raises Misuse."""
+    rows = msgspec.json.decode(ask(place(config).control_socket, "positions"))["positions"]
+    found = []
+    for row in rows:
+        usd = number(row["quantity"]) and number(row["mark"] or "0")
+        if not usd:
+            continue
+        name = next((one for one in row["product_ids"] if one in closes), None)
+        if name is None:
+            raise Misuse(
+                f"--held: there is no history of {row['key']}; give --csv of one of its products:"
+                f" {', '.join(row['product_ids'])}"
+            )
+        found.append(f"{name}={Decimal(row['quantity']) * Decimal(row['mark']):f}")
+    if not found:
+        raise Misuse("--held: nothing with a price is held; give --position PRODUCT=USD")
+    return found
 
 
 def _check_length(returns: int, window: int) -> None:

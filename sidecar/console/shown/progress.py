@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Timer
 from typing import Final
-
-from sidecar import clock
 
 AFTER_S: Final = 2.0  # quicker work needs no bar
 
@@ -20,17 +19,13 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda _count: None
         return
     bar = Progress(console=console, transient=True, redirect_stdout=False)
-    task, began, shown = bar.add_task(what, total=max(1, total)), clock.wall(), False
-
-    def more(count: int) -> None:
-        nonlocal shown
-        bar.advance(task, count)
-        if not shown and clock.wall() - began > AFTER_S:
-            bar.start()
-            shown = True
-
+    task = bar.add_task(what, total=max(1, total))
+    later = Timer(AFTER_S, bar.start)  # though the first part takes longer
+    later.daemon = True
+    later.start()
     try:
-        yield more
+        yield lambda count: bar.advance(task, count)
     finally:
-        if shown:
-            bar.stop()
+        later.cancel()
+        later.join()  # else it might begin after its end
+        bar.stop()

@@ -40,14 +40,14 @@ RC: Final[dict[Any, Any]] = {
     "date.converter": "concise",
 }
 STYLE: Final = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 68rem;
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 76rem;
   margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.2rem 0.6rem; text-align: right; border-bottom: 1px solid #e3e3e3; }
+table { border-collapse: collapse; width: 100%; font-size: 0.8rem; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.2rem 0.35rem; text-align: right; border-bottom: 1px solid #e3e3e3; }
 th { vertical-align: bottom; border-bottom: 2px solid #999; }
-.text { text-align: left; }
+.text { text-align: left; } .reasons { min-width: 9rem; }
 .bad { color: #b00020; font-weight: 600; } .good { color: #1b6e3c; font-weight: 600; }
 .zone::before { content: ""; display: inline-block; width: 0.7em; height: 0.7em; border-radius: 50%;
   margin-right: 0.4em; border: 1px solid #666; background: var(--zone); }
@@ -56,10 +56,10 @@ figcaption { color: #555; font-size: 0.85rem; }
 """
 MOSAIC: Final[list[Any]] = [["pnl"] * 7, ["rate"] * 3 + ["qq"] * 2 + ["parts"] * 2]
 HEADS: Final = (
-    "model", "confidence", "days", "exceptions", "expected", "rate", "Kupiec p", "independence p",
+    "model", "verdict", "confidence", "days", "exceptions", "expected", "rate", "Kupiec p", "independence p",
     "conditional coverage p", "traffic light", "ES Z1", "ES Z1 p", "ES Z2", "ES Z2 p", "what speaks against it",
 )  # fmt: skip
-TEXTS: Final = {"model", "traffic light", "what speaks against it"}
+TEXTS: Final = {"model", "verdict", "traffic light", "what speaks against it"}
 CAPTION: Final = (
     "Above: each day's profit and loss, what the model said could be lost (lines), and the days that"
     " lost more (marks). Below, left: the share of such days among the last 250, dashed as it should be."
@@ -111,6 +111,7 @@ def _cells(row: View) -> list[str]:
     judged = "; ".join(row["reasons"])
     return [
         _cell(row["model"], is_text=True),
+        f'<td class="text {"bad" if judged else "good"}">{escape(row["verdict"])}</td>',
         _cell(level_of(row)),
         _cell(f"{row['days']:,}"),
         _cell(f"{row['exceptions']:,}"),
@@ -122,7 +123,7 @@ def _cells(row: View) -> list[str]:
         _judged(row["z1"]),
         _cell(statistic(row["z2"])),
         _judged(row["z2"]),
-        f'<td class="text {"bad" if judged else "good"}">{escape(judged or "nothing")}</td>',
+        f'<td class="text reasons">{escape(judged or "nothing")}</td>',
     ]
 
 

@@ -4,10 +4,13 @@ import csv
 import io
 import json
 import re
+import socket
 import sys
+import tempfile
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -312,6 +315,52 @@ def test_what_is_tested_is_what_the_configuration_says(run, btc, tmp_path):
     window, other = rows("history = 150\ndecay = 0.5\nconfidence = 0.975")
     assert (window, set(other)) == (150, {"0.95", "0.975", "0.99"})
     assert other["0.95"] != usual["0.95"]
+
+
+@pytest.fixture
+def holding():
+    """A sidecar that holds this: a configuration that names its socket."""
+    with tempfile.TemporaryDirectory() as own:
+        path, config = Path(own, "c.sock"), Path(own, "c.toml")
+        config.write_text(f'[server]\ncontrol_socket = "{path}"\n')
+        server = socket.create_server(str(path), family=socket.AF_UNIX)
+
+        def serve(*rows):
+            answer = {"jsonrpc": "2.0", "id": 1, "result": {"positions": rows}}
+
+            def answer_once():
+                peer, _ = server.accept()
+                with peer:
+                    peer.recv(1 << 16)
+                    peer.sendall(json.dumps(answer).encode() + b"\n")
+
+            Thread(target=answer_once, daemon=True).start()
+            return ("--held", "--config", str(config))
+
+        yield serve
+        server.close()
+
+
+def position(quantity, mark, *products):
+    return {"key": "BTC", "quantity": quantity, "mark": mark, "product_ids": list(products)}
+
+
+def test_the_portfolio_that_is_held_can_be_tested(run, btc, holding):
+    words = holding(
+        position("0.5", "64000", "BTC-EUR", "BTC-USD"), position("0", "3000", "ETH-USD")
+    )
+    code, output, errors = run("--csv", btc, *QUICK, "--json", *words)
+    assert (code, errors) == (0, "")
+    assert json.loads(output)["positions"] == {"BTC-USD": "32000.0"}
+
+
+def test_what_is_held_and_has_no_history_or_price_is_told(refused, btc, holding):
+    said = refused("--csv", btc, *holding(position("1", "3000", "ETH-USD", "ETH-EUR")))
+    assert "no history of BTC; give --csv of one of its products: ETH-USD, ETH-EUR" in said
+    assert "nothing with a price is held" in refused(
+        "--csv", btc, *holding(position("1", None, "BTC-USD"))
+    )
+    assert "exclude each other" in refused("--csv", btc, "--held", "--position", "BTC-USD=1")
 
 
 def test_the_report_is_one_file_that_loads_nothing(run, btc, tmp_path):
