@@ -45,9 +45,9 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; m
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 0.8rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.2rem 0.35rem; text-align: right; border-bottom: 1px solid #e3e3e3; }
+td { white-space: nowrap; } th, td { padding: 0.2rem 0.35rem; text-align: right; border-bottom: 1px solid #e3e3e3; }
 th { vertical-align: bottom; border-bottom: 2px solid #999; }
-.text { text-align: left; } .reasons { min-width: 9rem; }
+.text { text-align: left; } .reasons { min-width: 9rem; white-space: normal; }
 .bad { color: #b00020; font-weight: 600; } .good { color: #1b6e3c; font-weight: 600; }
 .zone::before { content: ""; display: inline-block; width: 0.7em; height: 0.7em; border-radius: 50%;
   margin-right: 0.4em; border: 1px solid #666; background: var(--zone); }
