@@ -289,8 +289,8 @@ class RiskManager:
         if lapses is not None and lapses < self.due:
             self.due = lapses
             actions.append(WakeAt(at=lapses))
-        asks = verdict.book and self.desk.reads_depth and not verdict.event.dry_run
-        if asks and self.depth.asked(verdict.book, decision.as_of, actions):
+        asked = verdict.product if self.desk.reads_depth and not verdict.event.dry_run else None
+        if asked is not None and self.depth.asked(asked, decision.as_of, actions):
             self._ask_to_be_woken(decision.as_of, actions)
         if verdict.headrooms is None:  # else the room has followed the books
             self._prepare(verdict.event)

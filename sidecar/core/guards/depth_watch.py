@@ -1,9 +1,9 @@
 """DepthWatch: the books whose depth is wanted, and whether it is there. No I/O.
 
 While a limit is on costs, the books that could be needed are followed: those that positions and working orders would be
-sold in, and those that bots have asked about within the hour. A wanted depth that is missing is read over REST, ever
-slower while it stays away. Without such a limit nothing is followed; the largest positions' books are read once a
-minute, so that the price of an exit can be shown.
+sold in, and those of the products that bots have asked about within the hour. A wanted depth that is missing is read
+over REST, ever slower while it stays away. Without such a limit nothing is followed; the largest positions' books are
+read once a minute, so that the price of an exit can be shown.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,9 +15,11 @@ from msgspec import Struct, field
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.vocabulary.actions import Action, FollowDepth, ReadDepth
+from sidecar.core.vocabulary.products import Product
 
 FOLLOWED_MAX: Final = 50  # books: each tells of every change of its levels
 ASKED_FOR: Final = timedelta(hours=1)  # a bot that has asked about a book is likely to ask again
+NOTED_EVERY: Final = timedelta(minutes=1)  # a bot may ask a thousand times a second
 # A depth that was asked for comes within a second, from either source; a book that stays away is read ever slower:
 # fifty books, read once a minute, take half of an hour's requests.
 READ_AGAIN: Final = timedelta(seconds=5)
@@ -56,6 +58,8 @@ class DepthWatch:
         self._wanted: tuple[str, ...] = ()  # the largest exposures first
         self._chosen_of: tuple[object, ...] = ()  # what they were chosen by
         self._asked_changes = 0
+        self._needed: dict[str, tuple[str, ...]] = {}  # by each product that was asked about
+        self._needed_of: tuple[object, ...] = ()
         self._read_of: tuple[object, ...] = ()  # what was missing when it was looked at last
         self._read_at = NEVER  # when time alone lets one be read again
         self._looked_at = NEVER
@@ -79,17 +83,37 @@ class DepthWatch:
         self._follow(now, actions)
         self._read(now, actions)
 
-    def asked(self, book: str, now: datetime, actions: list[Action]) -> bool:
-        """A bot has asked about an order in this book; whether that leads to a wish."""
-        asked, before = self.memory.asked, len(actions)
-        is_new = asked.pop(book, None) is None
-        self._asked_changes += is_new
-        asked[book] = now
-        if len(asked) > FOLLOWED_MAX:
-            del asked[next(iter(asked))]
-        if is_new or self._is_missing(book):
+    def asked(self, product: Product, now: datetime, actions: list[Action]) -> bool:
+        """A bot has asked about an order for this product; whether that leads to a wish."""
+        asked, before, is_new = self.memory.asked, len(actions), False
+        for book in self._needed_by(product):
+            last = asked.get(book)
+            if last is not None and last <= now < last + NOTED_EVERY:
+                continue
+            asked.pop(book, None)
+            asked[book] = now
+            is_new = is_new or last is None
+        if is_new:
+            self._asked_changes += 1
+            while len(asked) > FOLLOWED_MAX:
+                del asked[next(iter(asked))]
             self.look(now, actions)
         return len(actions) > before
+
+    def _needed_by(self, product: Product) -> tuple[str, ...]:
+        """The books that an order for this product walks, and those that its coins would be sold in."""
+        books, tracker = self.desk.tracker.books, self.desk.tracker
+        listed = (books.listings, tracker.marks.usdc_rate)
+        if listed != self._needed_of:
+            self._needed_of = listed
+            self._needed.clear()
+        needed = self._needed.get(product.product_id)
+        if needed is None:
+            keys = [product.key] if product.quote in books.cash else [product.key, product.quote]
+            sold = (tracker.exits.sold_in(key)[0] for key in keys)
+            found = dict.fromkeys([product.book, *(one.book for one in sold if one is not None)])
+            needed = self._needed[product.product_id] = tuple(found)
+        return needed
 
     def next_look(self, now: datetime) -> datetime | None:
         """When a depth grows old, a book is wanted no more, or is to be read again. For what is only shown nothing is

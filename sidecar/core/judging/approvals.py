@@ -247,7 +247,7 @@ class Approvals:
             warnings=seen.warnings,
         )
         if decision.reserved_until is None:
-            return Verdict(event, decision, book=product.book)
+            return Verdict(event, decision, product=product)
         reservation = Reservation(
             order=order,
             strategy_id=event.strategy_id,
@@ -266,7 +266,7 @@ class Approvals:
             reservation,
             seen.windows,
             headrooms=glance.headrooms,
-            book=product.book,
+            product=product,
         )
 
     def _judge(self, event: Proposal, candidate: Candidate) -> Verdict:
@@ -288,12 +288,12 @@ class Approvals:
             violations=found.violations,
             warnings=found.warnings,
         )
-        book = candidate.product.book
+        product = candidate.product
         if not reserves:
-            return Verdict(event, decision, book=book)
+            return Verdict(event, decision, product=product)
         counted = () if candidate.is_rejudged else self._counted(candidate, plan)
         reservation = self.reservations.of(candidate, decision)
-        return Verdict(event, decision, reservation, counted, book=book)
+        return Verdict(event, decision, reservation, counted, product=product)
 
     def _plan(self, product: Product, strategy_id: str | None) -> tuple[Plan, Glance | None]:
         """The rules for this product and strategy, and their glance; compiled anew

@@ -9,6 +9,7 @@ from sidecar.core.context.activity import Counted
 from sidecar.core.judging.headroom import Headrooms
 from sidecar.core.vocabulary.decision import Decision
 from sidecar.core.vocabulary.events import CloseProposed, EditProposed, OrderProposed
+from sidecar.core.vocabulary.products import Product
 
 Proposal = OrderProposed | EditProposed | CloseProposed
 PROPOSALS: Final = frozenset({OrderProposed, EditProposed, CloseProposed})
@@ -20,8 +21,8 @@ class Verdict(Struct):
 
     `counted`: the windows it counts in; `in_place_of`: the live approval of the same
     id that it replaces; `headrooms`: the room that a glance judged it by, of which it takes its share. `turn`: the
-    versions of the books and of the decisions; once they have moved, the verdict is void. `book`: the order book that
-    the order is for, where that was looked up.
+    versions of the books and of the decisions; once they have moved, the verdict is void. `product`: the
+    order's, where it is listed.
     """
 
     event: Proposal
@@ -31,5 +32,5 @@ class Verdict(Struct):
     in_place_of: Reservation | None = None
     headrooms: Headrooms | None = None
     is_new: bool = True
-    book: str = ""
+    product: Product | None = None
     turn: tuple[int, int] = (-1, -1)

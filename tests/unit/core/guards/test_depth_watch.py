@@ -106,6 +106,21 @@ def test_with_a_limit_the_books_of_positions_orders_and_questions_are_followed_a
     assert followed(world) >= {"BTC-EUR", "BTC-USD", "ETH-USD"}
 
 
+def test_a_question_about_a_coin_pair_needs_the_books_that_its_coins_are_sold_in():
+    """Else an order for a coin that is not held would be refused for ever, for want of a depth that nobody reads."""
+    world = connected(**LIMITED)
+    assert asked(world, "ETH-BTC") == [
+        ("F", "BTC-USD", "ETH-BTC", "ETH-USD"),
+        ("R", "BTC-USD", "ETH-USD", "ETH-BTC"),
+    ]
+    assert asked(world, "BTC-EUR") == [
+        ("F", "BTC-EUR", "BTC-USD", "ETH-BTC", "ETH-USD"),
+        ("R", "BTC-EUR"),
+    ]
+    world.send(ev.ProductsListed, products=(product("ABC-XYZ"),))
+    assert asked(world, "ABC-XYZ")[0][1] == "ABC-XYZ"
+
+
 def test_a_dry_run_is_no_question():
     world = connected(**LIMITED)
     assert asked(world, dry_run=True) == []
