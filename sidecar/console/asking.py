@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
@@ -19,6 +19,9 @@ from sidecar.server.error_codes import REFUSED
 TIMEOUT_S: Final = 10.0  # views and verbs take a moment; this long means that no sidecar is there
 ANSWER_BYTES_MAX: Final = 64 << 20
 CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid
+if TYPE_CHECKING:
+    from sidecar.config.tables import Server
+
 PANEL: Final = "Whom to ask"
 
 AskConfig = Annotated[
@@ -57,12 +60,27 @@ _decode: Final = msgspec.json.Decoder(_Answer).decode
 
 def control_path(config: ConfigFile, given: Path | None) -> Path:
     """Where operators ask: as given, else as the configuration says. Raises Misuse."""
-    return given or configuration(config, None).server.control_socket
+    return given or _server(config).control_socket
 
 
 def order_path(config: ConfigFile, given: Path | None) -> Path:
     """Where bots ask: as given, else as the configuration says. Raises Misuse."""
-    return given or configuration(config, None).server.order_socket
+    return given or _server(config).order_socket
+
+
+def _server(config: Path | None) -> "Server":
+    """The table of the sockets: of a faulty file, that of the last good one, by which a sidecar may run on."""
+    try:
+        return configuration(config, None).server
+    except Misuse as fault:
+        from sidecar.daemon.last_good import Given, last_good  # noqa: PLC0415 - seldom needed
+
+        assert config is not None, "the defaults have no fault"
+        try:
+            return last_good(Given(config), fault).server
+        except Misuse:
+            text = f"{fault}; or name the sidecar's socket with --control-socket or --order-socket"
+            raise Misuse(text) from None
 
 
 def ask(path: Path, method: str, timeout_s: float = TIMEOUT_S, **params: Any) -> bytes:
