@@ -7,8 +7,8 @@ import pytest
 from sidecar.core.account.losses import Loss
 from sidecar.core.guards.loss_bounds import BoundLoss
 from sidecar.core.vocabulary import events as ev
-from tests.decisions import connected, only
-from tests.scenario import D, World, product
+from tests.decisions import connected, funded, only
+from tests.scenario import FUTURE, D, World, product
 
 ALL: dict[str, Any] = {
     "max_daily_loss": "0.1", "max_drawdown": "9000 USD", "max_cumulative_loss": "0.25",
@@ -184,6 +184,15 @@ def test_a_limit_of_a_product_that_is_listed_later_is_looked_at():
     world.fill("BUY", 10, 2_000, product_id="ETH-USD")
     world.quote("ETH-USD", 1_800)
     assert [cause.scope for cause in world.manager.state.causes.values()] == ["product:ETH-USD"]
+
+
+def test_the_margin_of_contracts_is_no_net_pnl():
+    """Its loss is looked at by itself, at every fact."""
+    world = World(max_margin_drawdown="0.5")
+    world.fill("BUY", 100, 64_000, product_id=FUTURE)
+    funded(world, margin=16_000)
+    assert ("MARGIN_DRAWDOWN", "futures") in bounded(world)
+    assert bounds(world).quiet_above().account == D("-Inf")
 
 
 def test_without_equity_there_is_no_quiet():
