@@ -21,6 +21,7 @@ from sidecar.server.error_codes import REFUSED
 TIMEOUT_S: Final = 10.0  # views and verbs take a moment; this long means that no sidecar is there
 ANSWER_BYTES_MAX: Final = 64 << 20
 CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid
+
 PANEL: Final = "Whom to ask"
 
 AskConfig = Annotated[

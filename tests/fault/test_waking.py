@@ -430,7 +430,10 @@ async def test_the_command_tries_both(tmp_path):
 def test_the_command_says_what_is_missing(tmp_path):
     file = tmp_path / "config.toml"
     file.write_text("[alerts]\n")
-    for arguments, words in (((), "needs a configuration"), (("--config", str(file)), "is not set")):
+    for arguments, words in (
+        ((), "needs a configuration"),
+        (("--config", str(file)), "is not set"),
+    ):
         failed = run_command(*arguments)
         assert failed.returncode == 2
         assert words in failed.stderr
