@@ -55,7 +55,7 @@ from sidecar.core.vocabulary.orders import Order
 
 DEFAULT_SETTINGS: Final = Settings()
 NO_CAUSE: Final = {
-    "ACTIVE": "the picture is complete, and nothing tightens",
+    "ACTIVE": "ready: no restrictions",
     "STARTING": "a new process has begun; the account is read anew",
 }
 # Prices come much more often than orders: the next one finds its headroom worked out after each batch,

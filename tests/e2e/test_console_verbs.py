@@ -168,7 +168,7 @@ def test_halt_and_resume(run, bot):
     assert bot("--dry-run", given=body()).returncode == 1
     status = run("status").stdout
     assert "lunch" in status
-    assert "mend: resume" in status
+    assert "fix: resume" in status
     resumed = run("resume", *WHY)
     assert resumed.returncode == 0
     assert "ACTIVE" in resumed.stdout
@@ -307,7 +307,7 @@ def test_the_journal_of_a_running_sidecar_is_whole_and_the_same_again(journal):
     assert (whole.returncode, json.loads(whole.stdout)["whole"]) == (0, True)
     again = journal("replay")
     assert again.returncode == 0, again
-    assert "the same, to the last letter" in again.stdout
+    assert "the same, to the last digit" in again.stdout
 
 
 def test_other_limits_are_tried_on_the_record(journal, bot, tmp_path):

@@ -66,7 +66,7 @@ def _order(file: str) -> msgspec.Raw:
         raise Misuse(f"{name} is not UTF-8; write the JSON of one create-order call") from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise Misuse(f"{name} is not JSON ({error.msg}, {where}); mend it there") from None
+        raise Misuse(f"{name} is not JSON ({error.msg}, {where}); fix it there") from None
     except (RecursionError, ValueError, msgspec.DecodeError):
         raise Misuse(f"{name} holds what no order can; write one create-order call") from None
     if not isinstance(order, dict):

@@ -52,7 +52,7 @@ AFTER_SELLING: Final = (
 CAUSES: Final[dict[str, CauseKind]] = {
     "OPERATOR_REDUCE_ONLY": CauseKind("REDUCE_ONLY", "resume", "resume"),
     "OPERATOR_HALT": CauseKind("HALTED", "resume", "resume"),
-    "FAULT": CauseKind("HALTED", "resume", "read the log, mend the fault, then resume"),
+    "FAULT": CauseKind("HALTED", "resume", "read the log, fix the fault, then resume"),
     "DAILY_LOSS": CauseKind(
         "REDUCE_ONLY", "reset", "wait for the daily reset, or reset-loss daily"
     ),
@@ -101,7 +101,7 @@ CAUSES: Final[dict[str, CauseKind]] = {
     "USDC_DEPEG": CauseKind(
         "REDUCE_ONLY", "itself", "wait until USDC is worth a dollar, within 1 %"
     ),
-    "CONFIG": CauseKind("REDUCE_ONLY", "itself", "mend the configuration, then reload"),
+    "CONFIG": CauseKind("REDUCE_ONLY", "itself", "fix the configuration, then reload"),
     "DISK_FULL": CauseKind(
         "REDUCE_ONLY", "itself", "make room on the disk; see to one that does not answer"
     ),

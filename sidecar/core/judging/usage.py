@@ -96,7 +96,10 @@ def _bounds(
             window = f"{rule.code}|{scope}"
             is_strategy = kind == "strategy"
             text = text_of(setting)
-            yield rule, ScopedLimit(scope, kind, level, level, setting, is_strategy, window, text)
+            yield (
+                rule,
+                ScopedLimit(scope, kind, level, level, setting, is_strategy, window, text, text),
+            )
 
 
 def _measure(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | None:

@@ -63,6 +63,11 @@ class LossLimit(BaseModel):
             raise ValueError('write a ratio such as 0.10, or money such as "500 USD"')
         return self
 
+    @property
+    def words(self) -> str:
+        """As people read it: a share in per cent, or USD."""
+        return f"{plain(100 * self.ratio)} %" if self.ratio is not None else str(self)
+
     def __str__(self) -> str:
         return plain(self.ratio) if self.ratio is not None else f"{plain(self.usd or ZERO)} USD"
 

@@ -73,6 +73,7 @@ def _figure(code: str, measure: Measure, words: str) -> Measured:
     return Measured(
         code=code,
         limit=measure,
+        unit="share",
         order_row=lambda candidate, _: _raised(candidate, measure),
         of_equity=True,
         breaks_at=True,
@@ -100,6 +101,7 @@ RULES: Final = (
         code="MAX_MARGIN_DRAWDOWN",
         of_futures=True,
         limit="max_margin_drawdown",
+        unit="share",
         reads="books",
         row=margin_used,
         is_known=lambda tracker: margin_drawdown(tracker) is not None,

@@ -18,6 +18,7 @@ from msgspec import Struct
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.judging.candidate import Candidate, OnKey, PostTradeExposure
 from sidecar.core.vocabulary.decision import Violation
+from sidecar.core.vocabulary.durations import written
 from sidecar.core.vocabulary.limit_settings import (
     LosingStreak,
     LossIn,
@@ -27,7 +28,7 @@ from sidecar.core.vocabulary.limit_settings import (
     TradingHours,
 )
 from sidecar.core.vocabulary.limits import Limits, OrderLimits
-from sidecar.core.vocabulary.money import ONE, ZERO, ratio, readable
+from sidecar.core.vocabulary.money import ONE, ZERO, cents, plain, ratio, readable
 from sidecar.core.vocabulary.products import Product
 from sidecar.core.vocabulary.trading_hours import Hours
 
@@ -40,6 +41,8 @@ SizeUnit = Literal["open", "whole", "worth", "money", "orders"]
 # in open size, in money or in orders; the books alone; the limit alone, as a line in the order's own size or worth.
 Reads = Literal["order", "side", "books", "limit"]
 ScopeKind = Literal["all", "product", "strategy"]
+# How people read a figure: as it is, as USD, or in per cent.
+Unit = Literal["number", "usd", "share"]
 # A limit as it was configured.
 Setting = Decimal | int | LossLimit | LossIn | LosingStreak | Rate | Quota | TradingHours
 
@@ -111,6 +114,7 @@ class ScopedLimit(Struct, frozen=True):
     is_strategy: bool  # bounds the strategy's own books, not the account's
     window: str  # the name under which approvals are counted
     text: str  # the limit as configured
+    words: str  # the same as people read it
 
     @property
     def rate(self) -> Rate:
@@ -164,6 +168,31 @@ def text_of(setting: Setting) -> str:
         case Quota():
             return f"{readable(setting.usd)} USD in {readable(setting.window_s)} s"
     return str(setting)
+
+
+def words_of(setting: Setting, unit: Unit) -> str:
+    """A limit as people read it: shares in per cent, money in USD."""
+    match setting:
+        case LossLimit():
+            return setting.words
+        case LossIn():
+            return f"{setting.loss.words} in {written(setting.window)}"
+        case Decimal():
+            return in_words(setting, unit)
+    return text_of(setting)
+
+
+def in_words(value: Decimal, unit: Unit, limit: str = "") -> str:
+    """A figure as people read it: USD to the cent, a share in per cent. Where that looks like the limit and is not, all
+    digits.
+    """
+    if unit == "number" or not value.is_finite():
+        return readable(value)
+    exact = value if unit == "usd" else 100 * value
+    end = " USD" if unit == "usd" else " %"
+    rounded = cents(exact)
+    text = plain(rounded) + end
+    return f"{readable(exact)}{end}" if text == limit and rounded != exact else text
 
 
 def level_of(setting: Setting) -> Decimal:
@@ -277,6 +306,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     limit: str
     text: str
     doc: Doc
+    unit: Unit = "number"
     exempt_if_reducing: bool = True
     breaks_at: bool = False
     lowest: bool = False
@@ -341,7 +371,8 @@ class Measured(Struct, frozen=True, kw_only=True):
 
     def violation(self, candidate: Candidate, bound: ScopedLimit, observed: Decimal) -> Violation:
         """The broken limit in words and numbers."""
-        shown, limit = readable(self.shown(candidate, observed)), bound.text
+        value, limit = self.shown(candidate, observed), bound.text
+        shown = readable(value)
         clears_at = None if self.clears_at is None else self.clears_at(candidate, bound)
         if self.order_clears_at is not None:
             clears_at = self.order_clears_at(candidate, bound)
@@ -354,8 +385,16 @@ class Measured(Struct, frozen=True, kw_only=True):
             )
         if not observed.is_finite() and (why := self.unknown(candidate, bound)):
             return Violation(self.code, bound.scope, limit, "none", why, clears_at)
-        message = self.text.format(observed=shown, limit=limit)
+        words = in_words(value, self.unit_of(bound), bound.words)
+        message = self.text.format(observed=words, limit=bound.words)
         return Violation(self.code, bound.scope, limit, shown, message, clears_at)
+
+    def unit_of(self, bound: ScopedLimit) -> Unit:
+        """The unit that people read the figure in: of a loss, that of its limit."""
+        setting = bound.setting
+        if isinstance(setting, LossLimit):
+            return "usd" if setting.ratio is None else "share"
+        return "share" if isinstance(setting, LossIn) else self.unit
 
     def unknown(self, asked: OnKey, bound: ScopedLimit) -> str:
         """Why an infinite figure is one; empty where it is known to be."""
@@ -367,5 +406,8 @@ class Measured(Struct, frozen=True, kw_only=True):
         shown = readable(value)
         clears_at = None if self.clears_at is None else self.clears_at(candidate, bound)
         percent = value * 100 // bound.level if bound.level else ZERO
-        text = f"{shown} of {limit} ({percent!s} % used)"  # `format` of a Decimal takes longer
+        words = in_words(value, self.unit_of(bound), bound.words)
+        text = (
+            f"{words} of {bound.words} ({percent!s} % used)"  # `format` of a Decimal takes longer
+        )
         return Violation(self.code, bound.scope, limit, shown, text, clears_at)

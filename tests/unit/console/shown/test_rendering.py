@@ -161,7 +161,7 @@ def test_a_status_says_what_is_and_what_to_do():
     assert "prediction markets" not in said
     for words_ in (
         "HALTED", "1 open order, 2 reservations", "waiting for: the balances", "BTC differs",
-        "without a price in USD: XYZ", "could not be read: HTTP 500", "mend: wait for the daily reset",
+        "without a price in USD: XYZ", "could not be read: HTTP 500", "fix: wait for the daily reset",
         "clears by itself: 2026-11-23 13:00:00 UTC (in 1 d 0 h)", "98,765.43", "-1,234.50",
         "10.0 %", "500 USD", "in 1 d 0 h", "value at risk 123.46 0.1 % of equity, filtered, 99.0 %, 1 d 0 h", "no figure: DOGE has 3 returns", "not counted, without a price: AIR, XYZ", "live, last news 1 min ago", "gapped",
         "the disk is full", "the log cannot be written: Broken pipe", "lines of the log that were lost: 1,234", "grid (user 1000, strategy trend): gone", "warning: this clock is 3 s off",
@@ -430,10 +430,10 @@ def test_an_answer_says_what_remains_and_the_state():
     view = {
         "done": False,
         "text": "not everything",
-        "remaining": ["DRAWDOWN (all): x; mend: reset-loss drawdown"],
+        "remaining": ["DRAWDOWN (all): x; fix: reset-loss drawdown"],
     }
     said = text(answer(view, "REDUCE_ONLY"))
-    for part in ("not done", "not everything", "mend: reset-loss drawdown", "REDUCE_ONLY"):
+    for part in ("not done", "not everything", "fix: reset-loss drawdown", "REDUCE_ONLY"):
         assert part in said
     cancelled = {"done": True, "cancelled": 1, "remaining": []}
     assert "1 order was cancelled; none is open" in text(answer(cancelled, "ACTIVE"))

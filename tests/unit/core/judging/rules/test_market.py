@@ -193,7 +193,7 @@ def test_a_halt_lets_nothing_pass_not_even_exits():
         found = the(decision, "STATE_HALTED")
         assert (decision.state, decision.max_base_size) == ("HALTED", 0)
         assert (found.scope, found.observed, found.clears_at) == ("all", "OPERATOR_HALT", None)
-        assert found.message == "maintenance (mend: resume)"
+        assert found.message == "maintenance (fix: resume)"
 
 
 def test_nothing_passes_while_the_account_is_being_sold_off():
@@ -229,7 +229,7 @@ def test_an_approval_that_makes_an_exit_none_is_named_with_the_moment_it_lapses(
     found = the(reduced(world).ask(sell_order(1, 64100)), "STATE_REDUCE_ONLY")
     assert found.clears_at == START + timedelta(seconds=10)
     assert found.message == (
-        "careful (mend: resume); approved and not seen yet, in the way until "
+        "careful (fix: resume); approved and not seen yet, in the way until "
         "2026-11-22T13:00:10.000Z: exit-1 (release_order frees it)"
     )
     world.wait(to=found.clears_at)
