@@ -15,7 +15,7 @@ from sidecar.core.context.one_bot import bot_of
 from sidecar.core.context.readiness import AT_ONCE, Readiness
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
-from sidecar.core.context.state import Level, TradingState
+from sidecar.core.context.state import NO_CAUSE, Level, TradingState
 from sidecar.core.guards.deposit_watch import DepositWatch
 from sidecar.core.guards.depth_watch import DepthWatch
 from sidecar.core.guards.doubt_watch import DoubtWatch
@@ -54,10 +54,6 @@ from sidecar.core.vocabulary.money import with_money
 from sidecar.core.vocabulary.orders import Order
 
 DEFAULT_SETTINGS: Final = Settings()
-NO_CAUSE: Final = {
-    "ACTIVE": "ready: no restrictions",
-    "STARTING": "a new process has begun; the account is read anew",
-}
 # Prices come much more often than orders: the next one finds its headroom worked out after each batch,
 # not after each price where every one is handed over.
 PREPARE_EVERY: Final = timedelta(milliseconds=100)

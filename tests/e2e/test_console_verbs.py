@@ -231,7 +231,7 @@ def test_flatten_asks_first_and_ends_with_a_report(run, bot):
     is_one_line(run("flatten", *WHY), "write --yes where nobody can answer")
     done = run("flatten", "--yes", *WHY)
     assert done.returncode == 0, done.stderr
-    assert "flat  the account, flatten by uid" in done.stdout
+    assert "the account is flat (flatten by " in done.stdout
     assert "HALTED" in run("status").stdout
     again = run("flatten", "--yes", "--json", *WHY)
     report = json.loads(again.stdout)

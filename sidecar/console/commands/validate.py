@@ -40,7 +40,8 @@ def validate(  # noqa: PLR0913, PLR0917 - the options of the command, one each
 
     Exit 0: approved; 1: refused; 2: could not be asked.
     """
-    params: dict[str, Any] = {"order": _order(file), "strategy_id": strategy, "dry_run": dry_run}
+    order = _order(file)
+    params: dict[str, Any] = {"order": order, "strategy_id": strategy, "dry_run": dry_run}
     answer = ask(order_path(config, order_socket), "validate_order", **params)
     decision = msgspec.json.decode(answer)
     if as_json:
@@ -48,7 +49,13 @@ def validate(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     else:
         from sidecar.console.shown import render_answers  # noqa: PLC0415 - not needed with --json
 
-        page.show(decision, lambda view, _width: render_answers.decision(view, dry_run=dry_run))
+        product_id = str(json.loads(bytes(order)).get("product_id", ""))
+        page.show(
+            decision,
+            lambda view, _width: render_answers.decision(
+                view, dry_run=dry_run, product_id=product_id
+            ),
+        )
     if not decision["approved"]:
         raise typer.Exit(EXIT_REFUSED)
 

@@ -25,6 +25,12 @@ TIGHTNESS: Final[dict[Level, int]] = {
     "LIQUIDATING": 4,
 }
 
+# What is said of a state that no cause is behind.
+NO_CAUSE: Final = {
+    "ACTIVE": "ready: no restrictions",
+    "STARTING": "a new process has begun; the account is read anew",
+}
+
 # No order may be sent, and only an operator, or the end of an episode, changes that.
 STANDS_STILL: Final = frozenset({"HALTED", "LIQUIDATING"})
 

@@ -24,14 +24,11 @@ from sidecar.core.judging.rules.rule import (
     Measured,
     ScopedLimit,
     ScopeKind,
-    Setting,
     SizeUnit,
     level_of,
     part_of,
     settings_of,
     size_of,
-    text_of,
-    words_of,
 )
 from sidecar.core.judging.table import BoundRule, Entry, Finding, Group, Table, Tables
 from sidecar.core.vocabulary.decision import Violation
@@ -39,6 +36,7 @@ from sidecar.core.vocabulary.limit_settings import WARN_AT
 from sidecar.core.vocabulary.limits import OrderLimits
 from sidecar.core.vocabulary.money import ONE, TWO, ZERO, floor_to
 from sidecar.core.vocabulary.products import Product
+from sidecar.core.vocabulary.wording import Setting, text_of, words_of
 
 BISECTIONS: Final = 12  # 1/4096 of the order: finer than any risk figure is known
 EXACT: Final = 128  # halvings that take any size down to any increment

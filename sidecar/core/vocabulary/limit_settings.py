@@ -168,6 +168,11 @@ class LossIn(Frozen):
         """The limit as one on a loss."""
         return LossLimit(ratio=self.limit)
 
+    @property
+    def words(self) -> str:
+        """As people read it: a share in per cent, and the window."""
+        return f"{self.loss.words} in {written(self.window)}"
+
     def __str__(self) -> str:
         return f"{plain(self.limit)} in {written(self.window)}"
 
@@ -192,6 +197,11 @@ class LosingStreak(Frozen):
         description="how many in a row, each closed at a loss net of its fees"
     )
     cool_down: Duration = Field(description='so long only reducing orders pass then, as "2h"')
+
+    @property
+    def words(self) -> str:
+        """As people read it."""
+        return f"{self.trades}, with a cool-down of {written(self.cool_down)}"
 
     def __str__(self) -> str:
         return f"{self.trades}, then {written(self.cool_down)}"

@@ -312,6 +312,7 @@ RULES: Final = (
         of_order=True,
         per_key=True,
         limit="no_adding",
+        unit="size",
         reads="side",
         row=held_in_direction,
         warns=False,

@@ -66,6 +66,7 @@ RULES: Final = (
     Measured(
         code="MAX_ORDER_SIZE",
         of_order=True,
+        unit="size",
         limit="max_order_size",
         reads="limit",
         row=order_size,
@@ -88,6 +89,7 @@ RULES: Final = (
     Measured(
         code="MAX_POSITION_SIZE",
         per_key=True,
+        unit="size",
         limit="max_position_size",
         reads="side",
         row=position_size,
@@ -136,10 +138,11 @@ RULES: Final = (
     Measured(
         code="MAX_LEVERAGE",
         of_equity=True,
+        unit="times",
         limit="max_leverage",
         reads="side",
         row=gross,
-        text="gross exposure could reach {observed} times equity; {limit} is allowed",
+        text="gross exposure could reach {observed} equity; {limit} is allowed",
         doc=Doc("gross exposure ÷ equity > limit", "the limit passes; no equity breaks"),
     ),
 )

@@ -102,11 +102,12 @@ RULES: Final = (
         of_futures=True,
         limit="max_margin_drawdown",
         unit="share",
+        whole="margin",
         reads="books",
         row=margin_used,
         is_known=lambda tracker: margin_drawdown(tracker) is not None,
         breaks_at=True,
-        text="the contracts' unrealised loss is {observed} of the margin posted and has reached {limit}",
+        text="the contracts' unrealised loss is {observed} of the margin posted; the limit is {limit}",
         doc=Doc(
             "futures: unrealised loss of all contracts since their entry ÷ margin posted (Coinbase's initial margin) ≥ "
             "limit; sets REDUCE_ONLY for futures alone, once confirmed until it is below 90 % of the limit",

@@ -18,7 +18,6 @@ from msgspec import Struct
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.judging.candidate import Candidate, OnKey, PostTradeExposure
 from sidecar.core.vocabulary.decision import Violation
-from sidecar.core.vocabulary.durations import written
 from sidecar.core.vocabulary.limit_settings import (
     LosingStreak,
     LossIn,
@@ -28,9 +27,10 @@ from sidecar.core.vocabulary.limit_settings import (
     TradingHours,
 )
 from sidecar.core.vocabulary.limits import Limits, OrderLimits
-from sidecar.core.vocabulary.money import ONE, ZERO, cents, plain, ratio, readable
+from sidecar.core.vocabulary.money import ONE, ZERO, ratio, readable
 from sidecar.core.vocabulary.products import Product
 from sidecar.core.vocabulary.trading_hours import Hours
+from sidecar.core.vocabulary.wording import Setting, Unit, in_words
 
 NO_EQUITY: Final = Decimal("Infinity")  # any share of no equity
 
@@ -41,10 +41,6 @@ SizeUnit = Literal["open", "whole", "worth", "money", "orders"]
 # in open size, in money or in orders; the books alone; the limit alone, as a line in the order's own size or worth.
 Reads = Literal["order", "side", "books", "limit"]
 ScopeKind = Literal["all", "product", "strategy"]
-# How people read a figure: as it is, as USD, or in per cent.
-Unit = Literal["number", "usd", "share"]
-# A limit as it was configured.
-Setting = Decimal | int | LossLimit | LossIn | LosingStreak | Rate | Quota | TradingHours
 
 
 class FigureBySize(Protocol):
@@ -114,7 +110,7 @@ class ScopedLimit(Struct, frozen=True):
     is_strategy: bool  # bounds the strategy's own books, not the account's
     window: str  # the name under which approvals are counted
     text: str  # the limit as configured
-    words: str  # the same as people read it
+    words: str  # the same as people read it; of a size without its asset
 
     @property
     def rate(self) -> Rate:
@@ -156,43 +152,6 @@ class ScopedLimit(Struct, frozen=True):
     def after(self, candidate: OnKey) -> PostTradeExposure:
         """The figures with the order in them, of the books that this scope bounds."""
         return candidate.strategy if self.is_strategy else candidate.account
-
-
-def text_of(setting: Setting) -> str:
-    """A limit as configured."""
-    match setting:
-        case Decimal():
-            return readable(setting)
-        case Rate():
-            return f"{setting.count} in {readable(setting.window_s)} s"
-        case Quota():
-            return f"{readable(setting.usd)} USD in {readable(setting.window_s)} s"
-    return str(setting)
-
-
-def words_of(setting: Setting, unit: Unit) -> str:
-    """A limit as people read it: shares in per cent, money in USD."""
-    match setting:
-        case LossLimit():
-            return setting.words
-        case LossIn():
-            return f"{setting.loss.words} in {written(setting.window)}"
-        case Decimal():
-            return in_words(setting, unit)
-    return text_of(setting)
-
-
-def in_words(value: Decimal, unit: Unit, limit: str = "") -> str:
-    """A figure as people read it: USD to the cent, a share in per cent. Where that looks like the limit and is not, all
-    digits.
-    """
-    if unit == "number" or not value.is_finite():
-        return readable(value)
-    exact = value if unit == "usd" else 100 * value
-    end = " USD" if unit == "usd" else " %"
-    rounded = cents(exact)
-    text = plain(rounded) + end
-    return f"{readable(exact)}{end}" if text == limit and rounded != exact else text
 
 
 def level_of(setting: Setting) -> Decimal:
@@ -269,6 +228,11 @@ class Gate(Struct, frozen=True, kw_only=True):
     warns: bool = False
 
 
+def asset_of(asked: OnKey) -> str:
+    """The asset that sizes of this key are of, in base units: of a contract, that behind it."""
+    return asked.tracker.products[asked.key].base if asked.is_future else asked.key
+
+
 def size_of(candidate: Candidate, of: SizeUnit) -> Decimal | None:
     """The size of the order in this unit; None where no price tells its worth."""
     match of:
@@ -292,7 +256,8 @@ class Measured(Struct, frozen=True, kw_only=True):
     Where `searches` is set, the figure is not linear: the row is of the order as it is, and the largest size is
     found by bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only a figure
     beyond it; `lowest` turns a limit into a minimum. With `of_order` there is no figure without an order, and no use
-    of the limit is shown. With `of_equity` the limit is a share of equity and the figure in USD. `reads` says what the
+    of the limit is shown. `unit` is that which people read the figure in, `whole` what a share of it is taken of. With
+    `of_equity` the limit is a share of equity and the figure in USD. `reads` says what the
     row is worked out from; with `of_strategy` it is of the order's strategy at every scope, and of orders
     without one there is none; with `of_futures` only of orders for contracts. With `of_bot` the
     limit is the part of it that one bot may use, and the figure the bot's own; of orders that no bot is known to ask
@@ -307,6 +272,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     text: str
     doc: Doc
     unit: Unit = "number"
+    whole: str = "equity"
     exempt_if_reducing: bool = True
     breaks_at: bool = False
     lowest: bool = False
@@ -385,8 +351,11 @@ class Measured(Struct, frozen=True, kw_only=True):
             )
         if not observed.is_finite() and (why := self.unknown(candidate, bound)):
             return Violation(self.code, bound.scope, limit, "none", why, clears_at)
-        words = in_words(value, self.unit_of(bound), bound.words)
-        message = self.text.format(observed=words, limit=bound.words)
+        observed_words, limit_words = self._words(candidate, bound, value)
+        if value.is_finite():
+            message = self.text.format(observed=observed_words, limit=limit_words)
+        else:
+            message = f"there is no {self.whole}, and {limit_words} of it is allowed"
         return Violation(self.code, bound.scope, limit, shown, message, clears_at)
 
     def unit_of(self, bound: ScopedLimit) -> Unit:
@@ -395,6 +364,14 @@ class Measured(Struct, frozen=True, kw_only=True):
         if isinstance(setting, LossLimit):
             return "usd" if setting.ratio is None else "share"
         return "share" if isinstance(setting, LossIn) else self.unit
+
+    def _words(self, asked: OnKey, bound: ScopedLimit, value: Decimal) -> tuple[str, str]:
+        """The figure and its limit as people read them."""
+        words, limit = in_words(value, self.unit_of(bound), bound.level), bound.words
+        if self.unit != "size":
+            return words, limit
+        asset = asset_of(asked)
+        return f"{words} {asset}", f"{limit} {asset}"
 
     def unknown(self, asked: OnKey, bound: ScopedLimit) -> str:
         """Why an infinite figure is one; empty where it is known to be."""
@@ -406,8 +383,7 @@ class Measured(Struct, frozen=True, kw_only=True):
         shown = readable(value)
         clears_at = None if self.clears_at is None else self.clears_at(candidate, bound)
         percent = value * 100 // bound.level if bound.level else ZERO
-        words = in_words(value, self.unit_of(bound), bound.words)
-        text = (
-            f"{words} of {bound.words} ({percent!s} % used)"  # `format` of a Decimal takes longer
-        )
+        observed_words, limit_words = self._words(candidate, bound, value)
+        # `format` of a Decimal takes longer
+        text = f"{observed_words}, limit {limit_words}: {percent!s} % used"
         return Violation(self.code, bound.scope, limit, shown, text, clears_at)

@@ -137,6 +137,7 @@ RULES: Final = (
         of_strategy=True,
         limit="max_strategy_share",
         unit="share",
+        whole="gross exposure",
         reads="side",
         row=strategy_share,
         text="the strategy could reach {observed} of all gross exposure; {limit} is allowed",

@@ -303,9 +303,9 @@ def test_resume_leaves_what_is_still_true_and_names_each_mend():
     told = resume(world)
     assert (told.done, told.text) == (False, "not everything could be lifted")
     assert told.remaining == (
-        "DAILY_LOSS (all): daily loss of 10000 USD, 10 % has reached 0.1; fix: "
+        "DAILY_LOSS (all): daily loss of 10000 USD, 10 % has reached 10 %; fix: "
         + CAUSES["DAILY_LOSS"].mend,
-        "DRAWDOWN (all): drawdown of 10000 USD, 10 % has reached 0.1; fix: reset-loss drawdown",
+        "DRAWDOWN (all): drawdown of 10000 USD, 10 % has reached 10 %; fix: reset-loss drawdown",
     )
     assert state(world) == "REDUCE_ONLY"
 

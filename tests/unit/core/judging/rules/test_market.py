@@ -344,7 +344,7 @@ def test_a_shock_locks_its_product_until_the_lockout_ends():
     assert decision.codes == ("STATE_REDUCE_ONLY", "PRICE_SHOCK")
     found = the(decision, "PRICE_SHOCK")
     assert found.clears_at == START + timedelta(seconds=901)
-    assert found.message == "BTC moved 0.01 within 20 s; 0.01 is allowed"
+    assert found.message == "BTC moved 1 % within 20 s; 1 % is allowed"
 
 
 def test_a_shock_leaves_exits_and_other_products_alone():
@@ -577,7 +577,7 @@ def test_a_buy_limit_may_lie_above_the_ask_by_the_ratio_at_most(price, ok):
     if not ok:
         found = the(decision, "PRICE_COLLAR")
         assert found.limit == "0.02"
-        assert found.message.startswith("the limit price goes 0.0200001")
+        assert found.message.startswith("the limit price goes 2.00002 % through")
 
 
 @pytest.mark.parametrize(
