@@ -66,7 +66,7 @@ class DemoBot:
         body = self._order(product_id, bid, ask, held if wants_out else Decimal(0))
         decision = await self._sidecar.validate_order(body, strategy_id="demo")
         if not decision:
-            self._say(f"{_words(body)}  [red]refused[/red] {_why(decision)}")
+            self._say(f"{_words(body)}  [red]refused[/red] {_why(body, decision)}")
             smaller = self._smaller(body, decision)
             if smaller is None:
                 return
@@ -149,7 +149,8 @@ def _words(body: Mapping[str, Any]) -> str:
     return f"{body['side']:<4} {terms['base_size']:>10} {body['product_id']:<8} {price:<14}"
 
 
-def _why(decision: Decision) -> str:
+def _why(body: Mapping[str, Any], decision: Decision) -> str:
     first = decision.violations[0]
-    room = f"; {decision.max_base_size} would pass" if decision.max_base_size != "0" else ""
+    asset = body["product_id"].partition("-")[0]
+    room = f"; {decision.max_base_size} {asset} would pass" if decision.max_base_size != "0" else ""
     return f"{first.code}: {first.message}{room}"

@@ -93,7 +93,7 @@ def _syntax(message: str) -> Fault:
     return Fault(
         where[1] if where else "the file",
         f"not TOML: {WHERE.sub('', message)}",
-        "mend the syntax there",
+        "fix the syntax there",
     )
 
 

@@ -21,7 +21,7 @@ from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.account.reservation import Reservation
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.account.working import WorkingOrder
-from sidecar.core.context.state import Cause
+from sidecar.core.context.state import STANDS_STILL, Cause
 from sidecar.core.guards.sessions import Sessions
 from sidecar.core.judging.usage import Figures, usage
 from sidecar.core.liquidation.exit_estimate import exit_of, exit_of_all
@@ -52,8 +52,9 @@ def status(manager: RiskManager, now: datetime) -> View:
     return {
         "at": now,
         "state": manager.state.account,
+        "bots_may": _bots_may(manager),
         "causes": [_cause(cause, manager) for cause in manager.state.causes.values()],
-        "missing": _missing(manager),
+        "missing": missing(manager),
         "doubts": _doubts(manager),
         "unvalued": sorted(tracker.unvalued()),
         "elsewhere": _elsewhere(manager),
@@ -179,7 +180,21 @@ def _cause(cause: Cause, manager: RiskManager) -> View:
     }
 
 
-def _missing(manager: RiskManager) -> list[str]:
+def _bots_may(manager: RiskManager) -> View:
+    """Whether orders that add risk, and those that reduce it, may pass anywhere, and why not."""
+    state, feeds, doubts = manager.state, manager.feeds, manager.tracker.books.doubts
+    reduces = state.account not in STANDS_STILL
+    if state.account == "STARTING":
+        why, reduces = "; ".join(missing(manager)), manager.desk.orders_known
+    elif state.account != "ACTIVE":
+        of_all = (cause for cause in state.causes.values() if cause.scope == "all")
+        why = ", ".join(cause.code for cause in of_all if cause.level == state.account)
+    else:
+        why = feeds.market_fault or feeds.user_fault or next(iter(doubts.values()), "")
+    return {"add": state.account == "ACTIVE" and not why, "reduce": reduces, "why": why}
+
+
+def missing(manager: RiskManager) -> list[str]:
     """The readings that a start still waits for; empty once it is over."""
     if manager.state.ready:
         return []

@@ -132,7 +132,7 @@ def _read(path: Path) -> KeptConfiguration:
     try:
         kept = msgspec.json.decode(data, type=KeptConfiguration)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Misuse(f"{path} is damaged; mend the configuration file") from None
+        raise Misuse(f"{path} is damaged; fix the configuration file") from None
     if kept.version != VERSION:
         raise Misuse(f"{path} has version {kept.version}, this sidecar reads {VERSION}")
     return kept

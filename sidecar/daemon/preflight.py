@@ -11,6 +11,7 @@ from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.escaping import escaped
 
 SKEW_S_MAX: Final = 2.0  # Coinbase's tokens live two minutes; a clock this wrong is going wrong
+SKEW_S_SHOWN: Final = 0.05  # less is none to a tenth of a second
 
 
 class Finding(NamedTuple):
@@ -81,10 +82,16 @@ async def look(lookups: Lookups, unix: Callable[[], float]) -> tuple[list[Findin
             Finding(
                 severity,
                 "CLOCK_SKEW",
-                f"this machine's clock is {skew_s:+.1f} s from Coinbase's{mend}",
+                f"this machine's clock {_skew(skew_s)} Coinbase's{mend}",
             )
         )
     return findings, portfolio
+
+
+def _skew(seconds: float) -> str:
+    if abs(seconds) < SKEW_S_SHOWN:
+        return "agrees with"
+    return f"is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'}"
 
 
 def called(portfolio: Portfolio) -> str:

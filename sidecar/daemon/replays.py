@@ -3,7 +3,7 @@ files.
 
     base state of a file → a manager as the daemon has one → every fact of it and of the files after
 
-Under the limits of then, each decision must be the recorded one to the last letter: only the facts
+Under the limits of then, each decision must be the recorded one to the last digit: only the facts
 may decide. Under other limits it shows the decisions of these, with the facts as they were: orders
 that they would have refused traded all the same, and their positions are held from then on.
 
@@ -220,9 +220,11 @@ class Replay:
         return self._limits is None or isinstance(fact.event, Judged)
 
     def _differ(self, then: Decision | None, now: Decision | None) -> bool:
-        """Under other limits only the answer counts, not the figures beside it."""
+        """Under other limits only the answer counts, not the figures beside it; the words to people never do: another
+        version may say the same in others.
+        """
         if self._limits is None or then is None or now is None:
-            return then != now
+            return then != now and _without_words(then) != _without_words(now)
         return (then.approved, _codes(then)) != (now.approved, _codes(now))
 
     def _counts(self, fact: Fact) -> bool:
@@ -248,6 +250,16 @@ class Replay:
         totals.let_through_now += is_now and not was
         totals.other_codes += not was and not is_now and _codes(then) != _codes(now)
         totals.differing += self._differ(then, now)
+
+
+def _without_words(decision: Decision | None) -> Decision | None:
+    if decision is None:
+        return None
+    told = {
+        name: tuple(replace(one, message="") for one in getattr(decision, name))
+        for name in ("violations", "warnings")
+    }
+    return replace(decision, **told)
 
 
 def _codes(decision: Decision | None) -> list[str] | None:

@@ -27,6 +27,7 @@ from sidecar.core.context.start_terms import QueuedTerms, StartTerms, decided
 from sidecar.core.risk_manager import RiskManager
 from sidecar.core.saved import SavedState
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES
+from sidecar.core.views import missing
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Misuse, each_of
 from sidecar.core.vocabulary.limits import Limits
@@ -373,7 +374,7 @@ class Sidecar:
             return Rest(coinbase.rest_url, self._key, budget=budget)
         except (ImportError, OSError, ValueError) as error:
             raise Misuse(
-                f"the environment's proxy or certificates cannot be used ({error}); mend or unset"
+                f"the environment's proxy or certificates cannot be used ({error}); fix or unset"
                 " ALL_PROXY, HTTPS_PROXY and SSL_CERT_FILE"
             ) from None
 
@@ -407,7 +408,7 @@ class Sidecar:
         if not engine.manager.state.ready:
             self.log.warning(
                 "Coinbase could not be read yet: only what reduces risk passes",
-                missing=sorted(engine.manager.readiness.missing),
+                missing="; ".join(missing(engine.manager)),
             )
         gc.freeze()  # products, rules and modules stay: a collection need not look at them again
         on_ready()

@@ -205,7 +205,7 @@ def unlisted(config: Config, products: Mapping[str, Product]) -> list[Finding]:
         missing = sorted(name for name in names if name not in products)
         if missing:
             text = (
-                f"{key} names {', '.join(missing)}, which Coinbase does not list; mend or remove it"
+                f"{key} names {', '.join(missing)}, which Coinbase does not list; fix or remove it"
             )
             found.append(Finding("warning", "PRODUCT_NOT_LISTED", text))
     return found

@@ -5,6 +5,7 @@ answered when it is done, while others go on.
 """
 
 import asyncio
+import pwd
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
@@ -175,7 +176,11 @@ def _check_scope(product_id: str | None, strategy_id: str | None) -> None:
 
 
 def _by(uid: int) -> str:
-    return f"uid {uid}"
+    """The user's name, or the number of one without a name."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 async def _settle(work: Awaitable[dict[str, Any]], answer: asyncio.Future[dict[str, Any]]) -> None:

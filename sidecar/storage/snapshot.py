@@ -70,7 +70,7 @@ def read_state(path: Path) -> SavedState | None:
         return None
     except OSError as fault:
         raise StateFileError(
-            f"{path} cannot be read ({fault.strerror}); mend that and start again"
+            f"{path} cannot be read ({fault.strerror}); fix that and start again"
         ) from None
     return decode_state(data, str(path))
 

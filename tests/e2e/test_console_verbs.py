@@ -168,7 +168,7 @@ def test_halt_and_resume(run, bot):
     assert bot("--dry-run", given=body()).returncode == 1
     status = run("status").stdout
     assert "lunch" in status
-    assert "mend: resume" in status
+    assert "fix: resume" in status
     resumed = run("resume", *WHY)
     assert resumed.returncode == 0
     assert "ACTIVE" in resumed.stdout
@@ -231,7 +231,7 @@ def test_flatten_asks_first_and_ends_with_a_report(run, bot):
     is_one_line(run("flatten", *WHY), "write --yes where nobody can answer")
     done = run("flatten", "--yes", *WHY)
     assert done.returncode == 0, done.stderr
-    assert "flat  the account, flatten by uid" in done.stdout
+    assert "the account is flat (flatten by " in done.stdout
     assert "HALTED" in run("status").stdout
     again = run("flatten", "--yes", "--json", *WHY)
     report = json.loads(again.stdout)
@@ -307,7 +307,7 @@ def test_the_journal_of_a_running_sidecar_is_whole_and_the_same_again(journal):
     assert (whole.returncode, json.loads(whole.stdout)["whole"]) == (0, True)
     again = journal("replay")
     assert again.returncode == 0, again
-    assert "the same, to the last letter" in again.stdout
+    assert "the same, to the last digit" in again.stdout
 
 
 def test_other_limits_are_tried_on_the_record(journal, bot, tmp_path):

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -93,6 +94,10 @@ def show(  # noqa: PLR0913, PLR0917 - the options of the command, one each
         lines = lines_between(paths, wanted)
     else:
         lines = iter(last_lines(paths, count or LINES_SHOWN, wanted))
+    _print(lines, as_json=as_json)
+
+
+def _print(lines: Iterable[bytes], *, as_json: bool) -> None:
     if as_json:
         for raw in lines:
             sys.stdout.write(raw.decode(errors="replace"))

@@ -40,7 +40,8 @@ def validate(  # noqa: PLR0913, PLR0917 - the options of the command, one each
 
     Exit 0: approved; 1: refused; 2: could not be asked.
     """
-    params: dict[str, Any] = {"order": _order(file), "strategy_id": strategy, "dry_run": dry_run}
+    order = _order(file)
+    params: dict[str, Any] = {"order": order, "strategy_id": strategy, "dry_run": dry_run}
     answer = ask(order_path(config, order_socket), "validate_order", **params)
     decision = msgspec.json.decode(answer)
     if as_json:
@@ -48,7 +49,13 @@ def validate(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     else:
         from sidecar.console.shown import render_answers  # noqa: PLC0415 - not needed with --json
 
-        page.show(decision, lambda view, _width: render_answers.decision(view, dry_run=dry_run))
+        product_id = str(json.loads(bytes(order)).get("product_id", ""))
+        page.show(
+            decision,
+            lambda view, _width: render_answers.decision(
+                view, dry_run=dry_run, product_id=product_id
+            ),
+        )
     if not decision["approved"]:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -66,7 +73,7 @@ def _order(file: str) -> msgspec.Raw:
         raise Misuse(f"{name} is not UTF-8; write the JSON of one create-order call") from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise Misuse(f"{name} is not JSON ({error.msg}, {where}); mend it there") from None
+        raise Misuse(f"{name} is not JSON ({error.msg}, {where}); fix it there") from None
     except (RecursionError, ValueError, msgspec.DecodeError):
         raise Misuse(f"{name} holds what no order can; write one create-order call") from None
     if not isinstance(order, dict):

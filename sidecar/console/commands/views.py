@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -18,16 +18,19 @@ Render = Callable[[Any, int], "RenderableType"]
 
 
 def status(
+    is_whole: Annotated[
+        bool, typer.Option("-v", "--verbose", help="All of it, however many lines.")
+    ] = False,
     config: AskConfig = None,
     control_socket: AskControl = None,
     order_socket: AskOrder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show state and causes, money, losses, limits by use, feeds."""
+    """Show whether orders pass, and why not; money, and the limits used most."""
     answer = ask_view("status", config, control_socket, order_socket)
     from sidecar.console.shown import render  # noqa: PLC0415 - not needed with --json
 
-    _show(answer, render.status, as_json=as_json)
+    _show(answer, render.status if is_whole else render.brief, as_json=as_json)
 
 
 def positions(

@@ -8,6 +8,7 @@ import msgspec
 from rich.text import Text
 
 from sidecar.console.shown import words
+from sidecar.console.shown.render_liquidation import how_it_went
 from sidecar.escaping import escaped
 
 Row = Mapping[str, Any]
@@ -154,10 +155,9 @@ def _placed(row: Row) -> str:
 
 def _reported(row: Row) -> str:
     report = row["report"]
-    what = report["key"] or "the account"
     left = [f"{one['left']} {one['key']}" for one in report["rows"] if one["left"] != "0"]
     return (
-        f"{what} {report['outcome']}, {report['cancelled']} orders cancelled, proceeds"
+        f"{how_it_went(report)}, {report['cancelled']} orders cancelled, proceeds"
         f" {words.money(report['proceeds'])} USD, fees {words.money(report['fees'])} USD,"
         f" left: {_some(left)}"
     )

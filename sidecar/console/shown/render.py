@@ -1,9 +1,10 @@
 """The status of a sidecar as a person reads it. Pure: a dict in, a rich renderable out."""
 
 from collections.abc import Iterable, Mapping
+from io import StringIO
 from typing import Any, Final
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +15,11 @@ from sidecar.console.shown.render_liquidation import liquidations
 
 View = Mapping[str, Any]
 
+LINES_BRIEF: Final = 23  # of a terminal of 24: the prompt takes one
+LINES_OF_A_TABLE: Final = 4  # its heading, its columns and their rules
+CAUSES_BRIEF: Final = 3
+WARNINGS_BRIEF: Final = 3
+FEEDS_BRIEF: Final = 2
 WITH_BARS: Final = 92  # columns from which a bar has room beside the figures
 SEVERITIES: Final = {"info": "default", "warning": "yellow", "critical": "red"}
 IN_PER_CENT: Final = ("LOSS", "DRAWDOWN", "VAR", "SHORTFALL", "STRESS", "SHARE", "EXIT_COST")
@@ -24,6 +30,53 @@ RISKS: Final = {
     "stress_loss": "stress loss",
 }
 MULTIPLES: Final = ("MAX_LEVERAGE", "MAX_CONCENTRATION")
+
+
+def brief(view: View, width: int) -> Group:
+    """The part of a status that fits a small terminal: what a bot would be told, why, the money, the limits used most.
+    As many of these as have room.
+    """
+    parts: list[RenderableType] = [_head(view), *_first(_warnings(view), WARNINGS_BRIEF)]
+    causes = [_short(cause, view["at"]) for cause in view["causes"]]
+    parts += _first(causes, CAUSES_BRIEF)
+    if view.get("liquidations"):
+        parts.append(liquidations(view["liquidations"][:1]))
+    parts += [Text(""), _money(view)]
+    last: list[RenderableType] = []
+    if unset := view.get("brakes_not_set"):
+        last.append(words.brakes(" or ".join(one["limits"]) for one in unset))
+    last += _feeds(view, view.get("sidecar") or {})[:FEEDS_BRIEF]
+    last.append(Text("status -v shows all of it", style="dim"))
+    room = LINES_BRIEF - lines(Group(*parts, *last), width) - LINES_OF_A_TABLE
+    used = [row for row in view["usage"] if words.decimal(row["used"]) is not None]
+    for count in range(len(used), 0, -1):
+        limits = section("Limits used most", usage(view["usage"], width, count))
+        if count == 1 or lines(limits, width) <= room + LINES_OF_A_TABLE:
+            return Group(*parts, limits, *last)
+    return Group(*parts, *last)
+
+
+def lines(content: RenderableType, width: int) -> int:
+    """How many lines it takes."""
+    with StringIO() as nowhere:
+        console = Console(file=nowhere, width=width, highlight=False, markup=False, emoji=False)
+        return len(console.render_lines(content, pad=False))
+
+
+def _first(parts: list[Any], most: int) -> list[Any]:
+    more = len(parts) - most
+    return [*parts[:most], *([Text(f"and {more} more", style="dim")] if more > 0 else [])]
+
+
+def _short(cause: View, now: Any) -> Text:
+    """A cause in a line or two."""
+    ends = "" if cause["clears_at"] is None else f", ends {words.away(cause['clears_at'], now)}"
+    return Text.assemble(
+        (f"{cause['code']}", f"bold {words.STATES.get(str(cause['level']), 'default')}"),
+        f" ({cause['scope']}){ends}: {cause['reason']}; ",
+        ("fix: ", "bold"),
+        str(cause["mend"]),
+    )
 
 
 def status(view: View, width: int) -> Group:
@@ -57,11 +110,23 @@ def status(view: View, width: int) -> Group:
 
 def _head(view: View) -> Text:
     orders, reserved = view["open_orders"], view["reservations"]
+    may = view.get("bots_may")
     return Text.assemble(
         words.state(view["state"]),
-        f"  {words.when(view['at'])}",
+        *([] if may is None else [("  ", ""), _told(may)]),
+        f"\n{words.when(view['at'])}",
         f"  {orders} open order{'s' * (orders != 1)}, {reserved} reservation{'s' * (reserved != 1)}",
     )
+
+
+def _told(may: View) -> tuple[str, str]:
+    """What a bot would be told now, and its colour."""
+    why = f": {may['why']}" if may["why"] else ""
+    if may["add"]:
+        return "orders pass, within the limits", "green"
+    if may["reduce"]:
+        return f"only orders that reduce risk pass{why}", "yellow"
+    return f"no order passes{why}", "red"
 
 
 def _warnings(view: View) -> list[RenderableType]:
@@ -89,7 +154,7 @@ def _cause(cause: View, now: Any) -> Text:
         (f"{cause['code']}", f"bold {words.STATES.get(level, 'default')}"),
         f" ({cause['scope']}) {level} since {words.when(cause['since'])}, by {cause['by']}\n",
         f"  {cause['reason']}\n",
-        ("  mend: ", "bold"),
+        ("  fix: ", "bold"),
         str(cause["mend"]),
     )
     if not cause["confirmed"]:
@@ -180,8 +245,8 @@ def _may_be(losses: View) -> list[RenderableType]:
     ]
 
 
-def usage(rows: Iterable[View], width: int) -> Table:
-    """Every limit that can be measured, the most used first. With little room, two lines each."""
+def usage(rows: Iterable[View], width: int, count: int | None = None) -> Table:
+    """Every limit that can be measured, or so many, the most used first. With little room, two lines each."""
     narrow, bars = width < NARROW, width >= WITH_BARS
     columns = ["limit", "now"] if narrow else ["limit", "scope", "now", "of"]
     made = table(*columns, "used", *([""] if bars else []), numbers=("now", "of", "used"))
@@ -190,7 +255,7 @@ def usage(rows: Iterable[View], width: int) -> Table:
         used = words.decimal(row["used"])
         return (used is None, -(used or 0), row["code"])
 
-    for row in sorted(rows, key=most):
+    for row in sorted(rows, key=most)[:count]:
         scope = row["scope"]
         if row["key"] is not None and not scope.startswith("product:"):
             scope += f" {row['key']}"

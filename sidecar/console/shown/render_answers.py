@@ -11,8 +11,8 @@ from sidecar.console.shown import words
 View = Mapping[str, Any]
 
 
-def decision(view: View, *, dry_run: bool) -> Group:
-    """Approved or refused, why, and the size that would pass."""
+def decision(view: View, *, dry_run: bool, product_id: str = "") -> Group:
+    """Approved or refused, why, and the size that would pass, in the product's unit."""
     head = Text("APPROVED", "bold green") if view["approved"] else Text("REFUSED", "bold red")
     notes = [view["client_order_id"]] if view["client_order_id"] else []
     notes += [f"state {view['state']}"]
@@ -22,12 +22,23 @@ def decision(view: View, *, dry_run: bool) -> Group:
     parts: list[RenderableType] = [head.append(f"  {', '.join(notes)}", "not bold default")]
     parts += [_violation(one, "red", view["as_of"]) for one in view["violations"]]
     parts += [_violation(one, "yellow", view["as_of"]) for one in view["warnings"]]
-    worth = f"notional {words.money(view['notional'])} USD at {words.short(view['price'])}"
-    parts.append(Text(f"  {worth}; up to {words.exactly(view['max_base_size'])} would pass now"))
+    if figures := _figures(view, product_id):
+        parts.append(Text(f"  {figures}"))
     if view["reserved_until"] is not None:
         until = words.away(view["reserved_until"], view["as_of"])
         parts.append(Text(f"  its room is reserved, and given up {until} if it is not sent"))
     return Group(*parts)
+
+
+def _figures(view: View, product_id: str) -> str:
+    """The order's worth and the size that would pass, each as far as there is one."""
+    told = []
+    if view["notional"] is not None:
+        price = "" if view["price"] is None else f" at {words.short(view['price'])}"
+        told.append(f"notional {words.money(view['notional'])} USD{price}")
+    if words.decimal(view["max_base_size"]):
+        told.append(f"up to {words.sized(view['max_base_size'], product_id)} would pass now")
+    return "; ".join(told)
 
 
 def _violation(one: View, style: str, now: Any) -> Text:

@@ -77,7 +77,7 @@ def _exits(rows: list[View], view: View, narrow: bool) -> Iterator[RenderableTyp
 def _cost(found: View) -> list[str]:
     seconds = words.decimal(found["seconds"]) or 0
     share = (words.decimal(found["share"]) or 0) * 100  # most are small parts of a per cent
-    return [words.money(found["cost"]), f"{words.short(share)} %", words.span(float(seconds))]
+    return [words.money(found["cost"]), f"{share:.2f} %", words.span(float(seconds))]
 
 
 def _wallets(rows: list[View], narrow: bool) -> Table:

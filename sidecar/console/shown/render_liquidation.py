@@ -11,14 +11,18 @@ from sidecar.console.shown.layout import section, table
 
 View = Mapping[str, Any]
 OUTCOMES = {"under way": "yellow", "flat": "green", "aborted": "red"}
+SENTENCES = {
+    "under way": "{} is being sold",
+    "flat": "{} is flat",
+    "aborted": "the sale of {} was aborted",
+}
 
 
 def liquidation(view: View) -> Group:
     """Quantities held, cancelled, sold and left, and why; its sums once it is over."""
-    what = view["key"] or "the account"
+    outcome = view["outcome"]
     head = Text.assemble(
-        (view["outcome"], f"bold {OUTCOMES.get(view['outcome'], 'default')}"),
-        f"  {what}, {view['reason']}",
+        (how_it_went(view), f"bold {OUTCOMES.get(outcome, 'default')}"), f" ({view['reason']})"
     )
     parts: list[RenderableType] = [head]
     if view["rows"]:
@@ -29,9 +33,15 @@ def liquidation(view: View) -> Group:
     return Group(*parts)
 
 
+def how_it_went(view: View) -> str:
+    """What was or is sold, and how far that came, as a sentence."""
+    sentence = SENTENCES.get(view["outcome"], f"{{}}: {view['outcome']}")
+    return sentence.format(view["key"] or "the account")
+
+
 def _rows(rows: list[View]) -> RenderableType:
     made = table(
-        "product", "held", "cancelled", "sold", "left", "attempts",
+        "asset", "held", "cancelled", "sold", "left", "attempts",
         numbers=("held", "cancelled", "sold", "left", "attempts"),
     )  # fmt: skip
     for row in rows:

@@ -132,7 +132,7 @@ def _summary(totals: Totals, is_trial: bool, differences: int) -> Iterator[str]:
             " the changelog); else this is a fault: keep the journal and report it"
         )
     else:
-        yield "the same, to the last letter"
+        yield "the same, to the last digit"
 
 
 def _kinds(totals: Totals) -> str:

@@ -43,6 +43,8 @@ def money(value: object, *, signed: bool = False) -> str:
     number = decimal(value)
     if number is None:
         return NONE
+    if number.is_finite():
+        number = round(number, 2) + 0  # no minus before zero
     return f"{number:+,.2f}" if signed and number else f"{number:,.2f}"
 
 
@@ -66,14 +68,23 @@ def short(value: object) -> str:
     return exactly(number.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN))
 
 
+def sized(value: object, product_id: str) -> str:
+    """An order's size with every digit and its unit: the coin, or contracts."""
+    asset, *rest = product_id.split("-")
+    unit = asset if len(rest) == 1 else "contracts" if rest else ""
+    return f"{exactly(value)} {unit}".rstrip()
+
+
 def share(value: object) -> str:
-    """A ratio in per cent."""
+    """A ratio in per cent, to a tenth; a smaller one to a hundredth."""
     number = decimal(value)
     if number is None:
         return NONE
     if not number.is_finite():
         return "no equity"
-    return f"{number * 100:,.1f} %"
+    percent = number * 100
+    places = 1 if round(percent, 1) or not round(percent, 2) else 2
+    return f"{round(percent, places) + 0:,.{places}f} %"
 
 
 def style_of(used: object) -> str:

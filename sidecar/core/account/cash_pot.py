@@ -23,8 +23,9 @@ from sidecar.core.account.reconciliation import DEFAULT_LAG, Doubt, Reconciliati
 from sidecar.core.account.transfer_moments import TransferMoments
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.vocabulary.actions import Action, Alert
-from sidecar.core.vocabulary.money import CENT, ONE, ZERO, readable
+from sidecar.core.vocabulary.money import CENT, ONE, ZERO
 from sidecar.core.vocabulary.products import DOLLARS
+from sidecar.core.vocabulary.wording import in_words
 
 # The others of the pot are waited for until the last reading before a doubt is told (doubt_watch.py: readings
 # 2, 6 and 14 s after the first, and an alert after 15 s).
@@ -221,7 +222,7 @@ class CashPot:
         self.books.losses_unexplained.append(-lost)
         futures.lost = ZERO
         text = (
-            f"the futures wallet has {readable(-lost)} USD less than fills, fees and funding explain; it is "
+            f"the futures wallet has {in_words(-lost, 'usd')} less than fills, fees and funding explain; it is "
             "booked as a transfer, and counted as a loss where limits are judged: look it up at Coinbase"
         )
         actions.append(Alert(severity="critical", code="FUTURES_WALLET_UNEXPLAINED", text=text))

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from sidecar.core.vocabulary.actions import Action, Alert, Reconcile
 from sidecar.core.vocabulary.events import ElsewhereRead, FillPassedOver, ProductElsewhere, Venue
-from sidecar.core.vocabulary.money import readable
+from sidecar.core.vocabulary.wording import in_words
 
 # Coinbase's venues that a key may reach and that are not counted here.
 VENUES: Final = {
@@ -69,7 +69,7 @@ def held(event: ElsewhereRead) -> dict[str, str]:
 
 
 def _words(venue: Venue) -> str:
-    worth = [f"{readable(venue.usd)} USD"] if venue.usd else []
+    worth = [in_words(venue.usd, "usd")] if venue.usd else []
     return ", ".join([*worth, *([f"{venue.positions} positions"] if venue.positions else [])])
 
 

@@ -18,6 +18,7 @@ from sidecar.core.vocabulary.events import OrderReported, Quote
 from sidecar.core.vocabulary.money import ONE, ZERO, readable
 from sidecar.core.vocabulary.orders import BUY
 from sidecar.core.vocabulary.products import Product
+from sidecar.core.vocabulary.wording import in_words
 
 # Coinbase's dearest tier takes 1.2 % (2026); a small order's fee may be rounded up.
 FEE_SHARE_MAX: Final = Decimal("0.05")
@@ -157,4 +158,4 @@ def _fee(report: OrderReported, product: Product, books: Books) -> str:
     fees = report.fees * rate
     if abs(fees) <= value * FEE_SHARE_MAX + FEE_BESIDE_USD:
         return ""
-    return f"its fees are {readable(fees)} USD, of a value of {readable(value)} USD"
+    return f"its fees are {in_words(fees, 'usd')}, of a value of {in_words(value, 'usd')}"

@@ -56,6 +56,21 @@ class Feeds:
         # Quotes from before may have been overtaken unseen.
         self.market_whole_since: datetime | None = None
 
+    @property
+    def market_fault(self) -> str:
+        """Why no order that adds risk can be valued now; empty where quotes tell."""
+        return "the market feed is silent" if self.market == "down" else ""
+
+    @property
+    def user_fault(self) -> str:
+        """Why the account's orders and fills are not known for certain; empty where they are."""
+        match self.user:
+            case "down":
+                return "the user feed is silent"
+            case "suspect":
+                return "orders, fills and balances are being read again"
+        return ""
+
     def signal(self, feed: Feed, signal: FeedSignal, at: datetime) -> None:
         if feed == "user":
             self.user = USER_FEED[self.user, signal]

@@ -25,6 +25,12 @@ TIGHTNESS: Final[dict[Level, int]] = {
     "LIQUIDATING": 4,
 }
 
+# What is said of a state that no cause is behind.
+NO_CAUSE: Final = {
+    "ACTIVE": "ready: no restrictions",
+    "STARTING": "a new process has begun; the account is read anew",
+}
+
 # No order may be sent, and only an operator, or the end of an episode, changes that.
 STANDS_STILL: Final = frozenset({"HALTED", "LIQUIDATING"})
 
@@ -52,7 +58,7 @@ AFTER_SELLING: Final = (
 CAUSES: Final[dict[str, CauseKind]] = {
     "OPERATOR_REDUCE_ONLY": CauseKind("REDUCE_ONLY", "resume", "resume"),
     "OPERATOR_HALT": CauseKind("HALTED", "resume", "resume"),
-    "FAULT": CauseKind("HALTED", "resume", "read the log, mend the fault, then resume"),
+    "FAULT": CauseKind("HALTED", "resume", "read the log, fix the fault, then resume"),
     "DAILY_LOSS": CauseKind(
         "REDUCE_ONLY", "reset", "wait for the daily reset, or reset-loss daily"
     ),
@@ -101,7 +107,7 @@ CAUSES: Final[dict[str, CauseKind]] = {
     "USDC_DEPEG": CauseKind(
         "REDUCE_ONLY", "itself", "wait until USDC is worth a dollar, within 1 %"
     ),
-    "CONFIG": CauseKind("REDUCE_ONLY", "itself", "mend the configuration, then reload"),
+    "CONFIG": CauseKind("REDUCE_ONLY", "itself", "fix the configuration, then reload"),
     "DISK_FULL": CauseKind(
         "REDUCE_ONLY", "itself", "make room on the disk; see to one that does not answer"
     ),

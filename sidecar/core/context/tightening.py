@@ -1,14 +1,7 @@
 """Tightening and loosening: a cause comes into force or is lifted, and it is said. No I/O."""
 
-from typing import Final
-
-from sidecar.core.context.state import Cause, Level, TradingState
+from sidecar.core.context.state import NO_CAUSE, Cause, Level, TradingState
 from sidecar.core.vocabulary.actions import Action, CauseCleared, CauseRaised, StateChanged
-
-NO_CAUSE: Final[dict[Level, str]] = {
-    "ACTIVE": "the picture is complete, and nothing tightens",
-    "STARTING": "a new process has begun; the account is read anew",
-}
 
 
 def tighten(state: TradingState, cause: Cause, actions: list[Action]) -> None:

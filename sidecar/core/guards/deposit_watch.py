@@ -14,7 +14,8 @@ from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.guards.loss_bounds import LossBounds
 from sidecar.core.guards.loss_watch import WINDOW_OF
 from sidecar.core.vocabulary.actions import Action, Alert
-from sidecar.core.vocabulary.money import ZERO, cents, plain
+from sidecar.core.vocabulary.money import ZERO
+from sidecar.core.vocabulary.wording import in_words, words_of
 
 # Of a limit. The rest of a limit that is used less is near enough to the whole.
 USED: Final = Decimal("0.25")
@@ -39,7 +40,7 @@ class DepositWatch:
             return
         if near := list(self._near(equity)):
             text = (
-                f"a deposit of {_usd(came)} more than doubled the account, whose loss limits are in use: "
+                f"a deposit of {in_words(came, 'usd')} more than doubled the account, whose loss limits are in use: "
                 + "; ".join(near)
             )
             actions.append(Alert(severity="warning", code="DEPOSIT_UNDER_LIMIT", text=text))
@@ -56,16 +57,9 @@ class DepositWatch:
                 continue
             left, window = (limit - loss.ratio) * loss.base, WINDOW_OF[bound.code]
             where = "" if bound.scope == "all" else f" in {bound.scope}"
+            now, most = in_words(loss.ratio, "share", limit), words_of(limit, "share")
             yield (
-                f"the {window} loss{where} stands at {_percent(loss.ratio)} of {_percent(limit)}, so that "
-                f"{_usd(left)} more, {_percent(left / equity)} of the account, reach it; reset-loss "
-                f"{window} has it count from now"
+                f"the {window} loss{where} is {now}, its limit {most}: {in_words(left, 'usd')} more, "
+                f"{in_words(left / equity, 'share')} of the account, reach it; reset-loss {window} has it "
+                "count from now"
             )
-
-
-def _usd(amount: Decimal) -> str:
-    return f"{plain(cents(amount))} USD"
-
-
-def _percent(share: Decimal) -> str:
-    return f"{plain(cents(100 * share))} %"

@@ -100,8 +100,8 @@ class BoundLoss(Struct, frozen=True):
     def reason(self) -> str:
         what = self.code.lower().replace("_", " ")
         if self.loss.crosses(self.limit):
-            return f"{what} of {self.loss.text()} has reached {self.limit}"
-        return f"{what} of {self.loss.text()} may be {self.most.text()}, which reaches {self.limit}"
+            return f"{what} of {self.loss.text()} has reached {self.limit.words}"
+        return f"{what} of {self.loss.text()} may be {self.most.text()}, which reaches {self.limit.words}"
 
 
 class Quiet(Struct, frozen=True):

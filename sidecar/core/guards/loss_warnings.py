@@ -48,5 +48,5 @@ def _alert(bound: BoundLoss) -> Alert:
     what = bound.code.lower().replace("_", " ")
     where = "" if bound.scope == "all" else f" of {bound.scope}"
     percent = plain(cents(100 * bound.used))
-    text = f"{what}{where} is {bound.loss.text()}: {percent} % of its limit, {bound.limit}"
+    text = f"{what}{where} is {bound.loss.text()}: {percent} % of its limit, {bound.limit.words}"
     return Alert(severity="warning", code="LOSS_LIMIT_NEAR", text=text)

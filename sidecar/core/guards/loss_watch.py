@@ -162,7 +162,7 @@ class LossWatch:
         if not (bound.is_near if is_confirmed else bound.is_crossed):
             self.confirmation.forget(name)
             if known is not None:
-                text = f"the loss is {bound.loss.text()}, its limit {bound.limit}"
+                text = f"the loss is {bound.loss.text()}, its limit {bound.limit.words}"
                 text = text if is_confirmed else f"it was not confirmed: {text}"
                 self.loosen(bound.code, bound.scope, text, actions)
             return
@@ -257,7 +257,7 @@ class LossWatch:
             self.confirmation.forget(CUMULATIVE)
             known = state.causes.get(("CUMULATIVE_LOSS", "all"))
             if known is not None and not (known.is_confirmed and bound is not None):
-                limit = "gone" if bound is None else bound.limit
+                limit = "gone" if bound is None else bound.limit.words
                 text = f"cumulative loss is {losses.cumulative(tracker).text()}, its limit {limit}"
                 self.loosen("CUMULATIVE_LOSS", "all", text, actions)
             return

@@ -26,8 +26,9 @@ from sidecar.core.guards.loss_watch import LossWatch
 from sidecar.core.vocabulary.actions import Action
 from sidecar.core.vocabulary.durations import written
 from sidecar.core.vocabulary.limit_settings import MarketShock
-from sidecar.core.vocabulary.money import ONE, ZERO, readable
+from sidecar.core.vocabulary.money import ONE, ZERO
 from sidecar.core.vocabulary.products import is_contract
+from sidecar.core.vocabulary.wording import in_words
 
 CODE: Final = "MARKET_SHOCK"
 NAMED_MAX: Final = 5  # coins in a reason; the rest is counted
@@ -218,8 +219,6 @@ def _reason(fallen: Collection[str], followed: Collection[str], shock: MarketSho
     names = ", ".join(list(fallen)[:NAMED_MAX])
     if len(fallen) > NAMED_MAX:
         names += f" and {len(fallen) - NAMED_MAX} more"
-    fell = (
-        f"stand {readable(shock.fall)} or more below their highest within {written(shock.window)}"
-    )
-    limit = f"the limit is a share of {readable(shock.share)}"
+    fell = f"stand {in_words(shock.fall, 'share')} or more below their highest within {written(shock.window)}"
+    limit = f"{in_words(shock.share, 'share')} of the coins make a market shock"
     return f"{len(fallen)} of {len(followed)} coins ({names}) {fell}; {limit}"

@@ -134,7 +134,7 @@ class OperatorVerbs:
                 )
             else:
                 remaining.append(
-                    f"{cause.code} ({cause.scope}): {cause.reason}; mend: {self.mend(cause)}"
+                    f"{cause.code} ({cause.scope}): {cause.reason}; fix: {self.mend(cause)}"
                 )
         text = "resumed" if not remaining else "not everything could be lifted"
         actions.append(Answered(done=not remaining, text=text, remaining=tuple(remaining)))

@@ -25,6 +25,7 @@ from sidecar.core.guards.market_shock import MarketShockWatch
 from sidecar.core.vocabulary.actions import Action, FlattenProduct
 from sidecar.core.vocabulary.limit_settings import PriceShock
 from sidecar.core.vocabulary.money import ONE, ZERO, ratio, readable
+from sidecar.core.vocabulary.wording import in_words
 
 
 class Sampler:
@@ -170,8 +171,9 @@ class PriceShockWatch:
         total = sampler.sample(mark, now, ceil(shock.window_s), self.desk.max_mark_age)
         if total < shock.max_move:
             return None
-        within, allowed = readable(shock.window_s), readable(shock.max_move)
-        return f"{key} moved {readable(total)} within {within} s; {allowed} is allowed"
+        within, allowed = readable(shock.window_s), in_words(shock.max_move, "share")
+        moved = in_words(total, "share", shock.max_move)
+        return f"{key} moved {moved} within {within} s; {allowed} is allowed"
 
     def _lost(self, key: str, shock: PriceShock) -> str | None:
         line = self.desk.tracker.account.lines.get(key)
@@ -180,4 +182,5 @@ class PriceShockWatch:
         loss = ratio(-line.unrealised, abs(line.position.cost))
         if loss < shock.max_loss_from_entry:
             return None
-        return f"{key} lost {readable(loss)} from its entry; {readable(shock.max_loss_from_entry)} is allowed"
+        lost = in_words(loss, "share", shock.max_loss_from_entry)
+        return f"{key} lost {lost} from its entry; {in_words(shock.max_loss_from_entry, 'share')} is allowed"

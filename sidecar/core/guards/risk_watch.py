@@ -14,7 +14,8 @@ from msgspec import Struct, field
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.value_at_risk.portfolio_risk import MEASURES, Measure, NoFigure
 from sidecar.core.vocabulary.actions import Action, Alert
-from sidecar.core.vocabulary.money import ZERO, cents, ratio, readable
+from sidecar.core.vocabulary.money import ZERO, ratio
+from sidecar.core.vocabulary.wording import in_words, words_of
 
 REARM_AT: Final = Decimal("0.95")  # of the limit: a figure that swings about it is told once
 PATIENCE: Final = timedelta(seconds=60)  # a start has its history within seconds
@@ -69,10 +70,14 @@ class RiskWatch:
             told.discard(measure)
         elif figure >= level and measure not in told:
             told.add(measure)
-            share = f"{readable(ratio(figure, equity))} of equity" if equity > ZERO else "no equity"
+            share = (
+                f"{in_words(ratio(figure, equity), 'share', limit)} of equity"
+                if equity > ZERO
+                else "no equity"
+            )
             text = (
-                f"{WORDS[measure]} is {readable(cents(figure))} USD, {share}; {measure} is"
-                f" {readable(limit)}: only orders that do not raise it pass; reduce positions"
+                f"{WORDS[measure]} is {in_words(figure, 'usd')}, {share}; {measure} is"
+                f" {words_of(limit, 'share')}: only orders that do not raise it pass; reduce positions"
             )
             actions.append(Alert(severity="warning", code="RISK_LIMIT_BREACHED", text=text))
 

@@ -24,13 +24,11 @@ from sidecar.core.judging.rules.rule import (
     Measured,
     ScopedLimit,
     ScopeKind,
-    Setting,
     SizeUnit,
     level_of,
     part_of,
     settings_of,
     size_of,
-    text_of,
 )
 from sidecar.core.judging.table import BoundRule, Entry, Finding, Group, Table, Tables
 from sidecar.core.vocabulary.decision import Violation
@@ -38,6 +36,7 @@ from sidecar.core.vocabulary.limit_settings import WARN_AT
 from sidecar.core.vocabulary.limits import OrderLimits
 from sidecar.core.vocabulary.money import ONE, TWO, ZERO, floor_to
 from sidecar.core.vocabulary.products import Product
+from sidecar.core.vocabulary.wording import Setting, text_of, words_of
 
 BISECTIONS: Final = 12  # 1/4096 of the order: finer than any risk figure is known
 EXACT: Final = 128  # halvings that take any size down to any increment
@@ -155,14 +154,14 @@ def _bind(
         for scope, kind, limits in scopes:
             for setting in settings_of(limits, rule.limit):
                 if not rule.of_bot:
-                    bound.append((rule, _bound(rule.code, scope, kind, setting)))
+                    bound.append((rule, _bound(rule, rule.code, scope, kind, setting)))
                 elif share is not None:
                     name, part = f"{rule.code}|{rule.limit}", part_of(setting, share)
-                    bound.append((rule, _bound(name, scope, kind, part)))
+                    bound.append((rule, _bound(rule, name, scope, kind, part)))
     return bound
 
 
-def _bound(code: str, scope: str, kind: ScopeKind, setting: Setting) -> ScopedLimit:
+def _bound(rule: Measured, code: str, scope: str, kind: ScopeKind, setting: Setting) -> ScopedLimit:
     level = level_of(setting)
     return ScopedLimit(
         scope,
@@ -173,6 +172,7 @@ def _bound(code: str, scope: str, kind: ScopeKind, setting: Setting) -> ScopedLi
         is_strategy=kind == "strategy",
         window=f"{code}|{scope}",
         text=text_of(setting),
+        words=words_of(setting, rule.unit),
     )
 
 

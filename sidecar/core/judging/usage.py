@@ -21,11 +21,11 @@ from sidecar.core.judging.rules.rule import (
     ScopeKind,
     level_of,
     settings_of,
-    text_of,
 )
 from sidecar.core.value_at_risk.portfolio_risk import Measure, NoFigure, RiskFigure
 from sidecar.core.vocabulary.limits import OrderLimits
 from sidecar.core.vocabulary.money import ZERO, ratio, with_money
+from sidecar.core.vocabulary.wording import text_of
 
 Figures = Mapping[Measure, RiskFigure | NoFigure]
 Row = dict[str, Any]
@@ -96,7 +96,10 @@ def _bounds(
             window = f"{rule.code}|{scope}"
             is_strategy = kind == "strategy"
             text = text_of(setting)
-            yield rule, ScopedLimit(scope, kind, level, level, setting, is_strategy, window, text)
+            yield (
+                rule,
+                ScopedLimit(scope, kind, level, level, setting, is_strategy, window, text, text),
+            )
 
 
 def _measure(rule: Measured, bound: ScopedLimit, asked: NoOrder) -> Decimal | None:

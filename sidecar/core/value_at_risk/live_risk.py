@@ -398,5 +398,5 @@ def _usd(value: float) -> Decimal:
     number.
     """
     if not isfinite(value):
-        raise Unavailable("the model gives no finite figure; mend the history or the model")
+        raise Unavailable("the model gives no finite figure; fix the history or the model")
     return Decimal(round(value * CENTS)) * CENT if value > 0 else ZERO

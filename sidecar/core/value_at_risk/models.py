@@ -35,5 +35,5 @@ def fit(returns: Array, settings: ModelSettings) -> RiskModel:
     if returns.ndim != 2 or not returns.shape[0] or not returns.shape[1]:
         raise Unavailable("there are no returns to fit a model to; give a history")
     if not np.isfinite(returns).all():
-        raise Unavailable("the returns hold what is not a number; mend the history")
+        raise Unavailable("the returns hold what is not a number; fix the history")
     return MODELS[settings.model](returns, settings)

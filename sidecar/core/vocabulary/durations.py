@@ -10,6 +10,12 @@ UNITS: Final = {
     "m": timedelta(minutes=1),
     "s": timedelta(seconds=1),
 }
+# A unit as it is said, with the one that its parts are told in.
+SPOKEN: Final = (
+    (("d", UNITS["d"]), ("h", UNITS["h"])),
+    (("h", UNITS["h"]), ("min", UNITS["m"])),
+    (("min", UNITS["m"]), ("s", UNITS["s"])),
+)
 LONGEST: Final = timedelta(days=31)
 
 
@@ -32,3 +38,13 @@ def written(length: timedelta) -> str:
     """The same in the largest unit that it is whole in."""
     unit = next(name for name, unit in UNITS.items() if not length % unit)
     return f"{length // UNITS[unit]}{unit}"
+
+
+def spoken(length: timedelta) -> str:
+    """The same as people say it, in its two largest units, rounded up: "2 d 3 h", "12 h 5 min", "40 s"."""
+    for (name, unit), (smaller_name, smaller) in SPOKEN:
+        parts = -(-length // smaller)
+        if parts * smaller >= unit:
+            whole, rest = divmod(parts * smaller, unit)
+            return f"{whole} {name}" + (f" {rest // smaller} {smaller_name}" if rest else "")
+    return f"{-(-length // UNITS['s'])} s"

@@ -63,6 +63,11 @@ class LossLimit(BaseModel):
             raise ValueError('write a ratio such as 0.10, or money such as "500 USD"')
         return self
 
+    @property
+    def words(self) -> str:
+        """As people read it: a share in per cent, or USD."""
+        return f"{plain(100 * self.ratio)} %" if self.ratio is not None else str(self)
+
     def __str__(self) -> str:
         return plain(self.ratio) if self.ratio is not None else f"{plain(self.usd or ZERO)} USD"
 
@@ -163,6 +168,11 @@ class LossIn(Frozen):
         """The limit as one on a loss."""
         return LossLimit(ratio=self.limit)
 
+    @property
+    def words(self) -> str:
+        """As people read it: a share in per cent, and the window."""
+        return f"{self.loss.words} in {written(self.window)}"
+
     def __str__(self) -> str:
         return f"{plain(self.limit)} in {written(self.window)}"
 
@@ -187,6 +197,11 @@ class LosingStreak(Frozen):
         description="how many in a row, each closed at a loss net of its fees"
     )
     cool_down: Duration = Field(description='so long only reducing orders pass then, as "2h"')
+
+    @property
+    def words(self) -> str:
+        """As people read it."""
+        return f"{self.trades}, with a cool-down of {written(self.cool_down)}"
 
     def __str__(self) -> str:
         return f"{self.trades}, then {written(self.cool_down)}"

@@ -251,7 +251,7 @@ def _fields(line: str) -> list[str]:
     try:
         return next(csv.reader([line], strict=True))
     except csv.Error as fault:
-        raise ValueError(f"is not CSV ({fault}); mend or remove the quotation marks") from fault
+        raise ValueError(f"is not CSV ({fault}); fix or remove the quotation marks") from fault
 
 
 def _amount(column: str, text: str) -> Decimal:

@@ -345,11 +345,11 @@ def test_a_state_change_names_what_is_behind_it():
     world.hold(1)
     (change,) = of_kind(world.stand("BTC-USD", 54000), StateChanged)
     assert (change.before, change.after) == ("ACTIVE", "REDUCE_ONLY")
-    assert change.reason == "daily loss of 10000 USD, 10 % has reached 0.1"
+    assert change.reason == "daily loss of 10000 USD, 10 % has reached 10 %"
     (change,) = of_kind(world.wait(to=START + timedelta(days=1)), StateChanged)
     assert (change.after, change.reason) == (
         "ACTIVE",
-        "the picture is complete, and nothing tightens",
+        "ready: no restrictions",
     )
 
 

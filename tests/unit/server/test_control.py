@@ -28,7 +28,7 @@ class Operator:
         )
 
     def ask(self, method, **given):
-        return told(self.control(Listening(uid=7), asked(method, **given)))
+        return told(self.control(Listening(uid=4242), asked(method, **given)))
 
     def wrong(self, method, **given):
         with pytest.raises(RequestError) as caught:
@@ -52,7 +52,7 @@ def test_halt_and_resume_say_what_came_of_them_and_keep_who():
         "done": True, "text": "HALTED: looks odd", "remaining": (), "state": "HALTED",
     }  # fmt: skip
     (cause,) = operator.desk.world.manager.state.causes.values()
-    assert (cause.by, cause.reason) == ("uid 7", "looks odd")
+    assert (cause.by, cause.reason) == ("uid 4242", "looks odd")
     assert operator.ask("resume", reason="looked at it")["state"] == "ACTIVE"
 
 
@@ -107,7 +107,7 @@ def test_everything_of_the_order_socket_is_there_too():
     assert operator.ask("validate_order", order=limit_order())["approved"]
     assert operator.ask("hello", name="maker")["state"] == "ACTIVE"
     assert operator.desk.facts[-1] == ev.BotConnected(
-        at=operator.desk.world.now, name="maker", uid=7
+        at=operator.desk.world.now, name="maker", uid=4242
     )
     with pytest.raises(RequestError, match="reset_loss"):
         operator.ask("reset-loss", window="daily", reason="x")
@@ -116,7 +116,7 @@ def test_everything_of_the_order_socket_is_there_too():
 def test_reload_hands_over_who_and_why_and_a_fault_is_its_answer():
     operator = Operator()
     assert operator.ask("reload", reason="new limits") == {"done": True}
-    assert operator.reloads == [("new limits", "uid 7", 7)]
+    assert operator.reloads == [("new limits", "uid 4242", 4242)]
     with pytest.raises(Misuse, match="max_var"):
         operator.ask("reload", reason="broken")
 
@@ -125,7 +125,7 @@ async def test_cancel_all_is_answered_when_it_is_done():
     operator = Operator()
     answer = operator.ask("cancel_all", reason="storm")
     assert not answer.done()
-    assert await answer == {"cancelled": ["storm", "uid 7"]}
+    assert await answer == {"cancelled": ["storm", "uid 4242"]}
 
 
 @pytest.mark.parametrize("refusal", [Misuse("no key"), RequestError(-32000, "not now")])

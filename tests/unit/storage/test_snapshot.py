@@ -149,7 +149,7 @@ async def test_a_file_that_cannot_be_used_is_refused_and_left_byte_for_byte(path
 
 def test_a_directory_is_no_state_file(path):
     path.mkdir()
-    with pytest.raises(StateFileError, match=r"cannot be read \(Is a directory\); mend that"):
+    with pytest.raises(StateFileError, match=r"cannot be read \(Is a directory\); fix that"):
         read_state(path)
 
 

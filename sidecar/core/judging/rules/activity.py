@@ -214,10 +214,11 @@ RULES: Final = (
     Measured(
         code="MAX_NOTIONAL_IN",
         limit="max_notional_in",
+        unit="usd",
         order_row=notional_in,
         window=all_orders,
         notional=notional_added,
-        text="orders of {observed} USD would be approved within the window; the limit is {limit}",
+        text="orders of {observed} would be approved within the window; the limit is {limit}",
         doc=Doc(
             "notional of approved orders within the window, this one included, > usd; an edit counts what it adds",
             "the limit passes",
@@ -274,10 +275,11 @@ RULES: Final = (
         of_order=True,
         of_bot=True,
         limit="max_notional_in",
+        unit="usd",
         order_row=notional_in_of_bot,
         window=bots_orders,
         notional=notional_added,
-        text="orders of {observed} USD of this bot would be approved; {limit} are its share of max_notional_in",
+        text="orders of {observed} of this bot would be approved; {limit} are its share of max_notional_in",
         doc=Doc(
             "notional of this bot's approved orders within the window, this one included, > its share",
             "the limit passes",
@@ -310,6 +312,7 @@ RULES: Final = (
         of_order=True,
         per_key=True,
         limit="no_adding",
+        unit="size",
         reads="side",
         row=held_in_direction,
         warns=False,

@@ -174,6 +174,7 @@ RULES: Final = (
         code="MAX_ORDER_SLIPPAGE",
         of_order=True,
         limit="max_order_slippage",
+        unit="share",
         order_row=slippage,
         why_unknown=slippage_unknown,
         text="by the depth of the book it would trade {observed} worse than the mid; {limit} is allowed",
@@ -187,6 +188,7 @@ RULES: Final = (
     Measured(
         code="MAX_EXIT_COST",
         limit="max_exit_cost",
+        unit="share",
         by_scope=True,
         reads="side",
         row=exit_cost,

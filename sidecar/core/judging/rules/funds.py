@@ -20,8 +20,10 @@ from sidecar.core.judging.rules.rule import Doc, Gate
 from sidecar.core.judging.rules.waiting import in_the_way
 from sidecar.core.vocabulary.decision import Violation
 from sidecar.core.vocabulary.money import ONE, ZERO, readable
+from sidecar.core.vocabulary.wording import in_words
 
 MARGIN: Final = "USD margin"  # the currency of a future's funds, in messages
+DOLLARS: Final = frozenset({"USD", "USDC", MARGIN})  # told to the cent
 
 
 def spot_funds(candidate: Candidate) -> Violation | None:
@@ -87,8 +89,13 @@ def _lacking(candidate: Candidate, needed: Decimal, free: Decimal) -> Violation:
         return held.hold if held.hold_currency == hold_currency else ZERO
 
     waits = in_the_way(candidate, needed - free, bound)
+    currency, left = hold_currency or MARGIN, max(ZERO, free)
+    wanted, rest = readable(needed), readable(left)
+    if currency in DOLLARS:
+        rest = in_words(left, "usd", needed).removesuffix(" USD")
+        wanted = in_words(needed, "usd", left).removesuffix(" USD")
     text = (
-        f"{readable(needed)} {hold_currency or MARGIN} needed, {readable(free)} free after holds, reservations and "
+        f"{wanted} {currency} needed, {rest} free after holds, reservations and "
         f"keep{'' if waits is None else waits.text}"
     )
     return Violation(

@@ -31,7 +31,8 @@ RULES: Final = (
         order_row=outside,
         order_clears_at=opens_at,
         warns=False,
-        text="it is outside the trading hours, {limit}; the next begin in {observed} s",
+        unit="seconds",
+        text="it is outside the trading hours, {limit}; the next begin in {observed}",
         doc=Doc(
             "the clock of the zone shows a time outside all windows",
             "a window's first moment passes; its end breaks",

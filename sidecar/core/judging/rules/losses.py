@@ -94,7 +94,7 @@ RULES: Final = (
         row=lost_in_a_row,
         breaks_at=True,
         clears_at=cool_down_ends,
-        text="{observed} trades in a row were lost, of {limit}",
+        text="{observed} trades in a row were lost; the limit is {limit}",
         doc=Doc(
             "so many trades of the scope in a row were closed at a loss, net of fees; sets REDUCE_ONLY there for the"
             " cool-down, from the last one's close. A trade is closed when its position is flat again",

@@ -44,8 +44,8 @@ def still_starting(candidate: Candidate) -> Violation | None:
 
 def market_data(candidate: Candidate) -> Violation | None:
     """The quotes that value the order: its own book's, its key's mark and its quote currency's."""
-    if candidate.desk.feeds.market == "down":
-        return _stale(candidate, "the market feed is silent", "no feed")
+    if fault := candidate.desk.feeds.market_fault:
+        return _stale(candidate, fault, "no feed")
     marks, product = candidate.tracker.marks, candidate.product
     quote = marks.quotes.get(product.book)  # a fill is no quote: it does not tell both sides
     own = None if quote is None else Mark(ONE, quote.at)
@@ -88,14 +88,9 @@ def _stale(candidate: Candidate, why: str, observed: str) -> Violation:
 
 
 def account_data(candidate: Candidate) -> Violation | None:
-    tracker, user = candidate.tracker, candidate.desk.feeds.user
-    if user != "live":
-        why = (
-            "the user feed is silent"
-            if user == "down"
-            else "orders, fills and balances are being read again"
-        )
-        return Violation("STALE_ACCOUNT_DATA", observed=user, message=why)
+    tracker, feeds = candidate.tracker, candidate.desk.feeds
+    if why := feeds.user_fault:
+        return Violation("STALE_ACCOUNT_DATA", observed=feeds.user, message=why)
     for doubt in tracker.books.doubts.values():
         return Violation("STALE_ACCOUNT_DATA", observed="doubt", message=doubt)
     if candidate.is_future and (fault := candidate.desk.unread.fault):
@@ -116,7 +111,7 @@ def _state(candidate: Candidate, level: Level, code: str) -> Violation | None:
         code,
         scope=causes[0].scope,
         observed=", ".join(cause.code for cause in causes),
-        message="; ".join(f"{cause.reason} (mend: {CAUSES[cause.code].mend})" for cause in causes),
+        message="; ".join(f"{cause.reason} (fix: {CAUSES[cause.code].mend})" for cause in causes),
         clears_at=_latest(causes),
     )
 
@@ -341,6 +336,7 @@ RULES: Final = (
         code="PRICE_COLLAR",
         of_order=True,
         limit="price_collar",
+        unit="share",
         order_row=beyond_touch,
         exempt_if_reducing=False,
         warns=False,

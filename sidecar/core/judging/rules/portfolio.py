@@ -73,6 +73,7 @@ def _figure(code: str, measure: Measure, words: str) -> Measured:
     return Measured(
         code=code,
         limit=measure,
+        unit="share",
         order_row=lambda candidate, _: _raised(candidate, measure),
         of_equity=True,
         breaks_at=True,
@@ -100,11 +101,13 @@ RULES: Final = (
         code="MAX_MARGIN_DRAWDOWN",
         of_futures=True,
         limit="max_margin_drawdown",
+        unit="share",
+        whole="margin",
         reads="books",
         row=margin_used,
         is_known=lambda tracker: margin_drawdown(tracker) is not None,
         breaks_at=True,
-        text="the contracts' unrealised loss is {observed} of the margin posted and has reached {limit}",
+        text="the contracts' unrealised loss is {observed} of the margin posted; the limit is {limit}",
         doc=Doc(
             "futures: unrealised loss of all contracts since their entry ÷ margin posted (Coinbase's initial margin) ≥ "
             "limit; sets REDUCE_ONLY for futures alone, once confirmed until it is below 90 % of the limit",

@@ -30,6 +30,7 @@ from sidecar.core.vocabulary.limits import Limits, OrderLimits
 from sidecar.core.vocabulary.money import ONE, ZERO, ratio, readable
 from sidecar.core.vocabulary.products import Product
 from sidecar.core.vocabulary.trading_hours import Hours
+from sidecar.core.vocabulary.wording import Setting, Unit, in_words
 
 NO_EQUITY: Final = Decimal("Infinity")  # any share of no equity
 
@@ -40,8 +41,6 @@ SizeUnit = Literal["open", "whole", "worth", "money", "orders"]
 # in open size, in money or in orders; the books alone; the limit alone, as a line in the order's own size or worth.
 Reads = Literal["order", "side", "books", "limit"]
 ScopeKind = Literal["all", "product", "strategy"]
-# A limit as it was configured.
-Setting = Decimal | int | LossLimit | LossIn | LosingStreak | Rate | Quota | TradingHours
 
 
 class FigureBySize(Protocol):
@@ -111,6 +110,7 @@ class ScopedLimit(Struct, frozen=True):
     is_strategy: bool  # bounds the strategy's own books, not the account's
     window: str  # the name under which approvals are counted
     text: str  # the limit as configured
+    words: str  # the same as people read it; of a size without its asset
 
     @property
     def rate(self) -> Rate:
@@ -152,18 +152,6 @@ class ScopedLimit(Struct, frozen=True):
     def after(self, candidate: OnKey) -> PostTradeExposure:
         """The figures with the order in them, of the books that this scope bounds."""
         return candidate.strategy if self.is_strategy else candidate.account
-
-
-def text_of(setting: Setting) -> str:
-    """A limit as configured."""
-    match setting:
-        case Decimal():
-            return readable(setting)
-        case Rate():
-            return f"{setting.count} in {readable(setting.window_s)} s"
-        case Quota():
-            return f"{readable(setting.usd)} USD in {readable(setting.window_s)} s"
-    return str(setting)
 
 
 def level_of(setting: Setting) -> Decimal:
@@ -240,6 +228,11 @@ class Gate(Struct, frozen=True, kw_only=True):
     warns: bool = False
 
 
+def asset_of(asked: OnKey) -> str:
+    """The asset that sizes of this key are of, in base units: of a contract, that behind it."""
+    return asked.tracker.products[asked.key].base if asked.is_future else asked.key
+
+
 def size_of(candidate: Candidate, of: SizeUnit) -> Decimal | None:
     """The size of the order in this unit; None where no price tells its worth."""
     match of:
@@ -263,7 +256,8 @@ class Measured(Struct, frozen=True, kw_only=True):
     Where `searches` is set, the figure is not linear: the row is of the order as it is, and the largest size is
     found by bisection. `breaks_at` tells whether the limit itself breaks (losses, VaR) or only a figure
     beyond it; `lowest` turns a limit into a minimum. With `of_order` there is no figure without an order, and no use
-    of the limit is shown. With `of_equity` the limit is a share of equity and the figure in USD. `reads` says what the
+    of the limit is shown. `unit` is that which people read the figure in, `whole` what a share of it is taken of. With
+    `of_equity` the limit is a share of equity and the figure in USD. `reads` says what the
     row is worked out from; with `of_strategy` it is of the order's strategy at every scope, and of orders
     without one there is none; with `of_futures` only of orders for contracts. With `of_bot` the
     limit is the part of it that one bot may use, and the figure the bot's own; of orders that no bot is known to ask
@@ -277,6 +271,8 @@ class Measured(Struct, frozen=True, kw_only=True):
     limit: str
     text: str
     doc: Doc
+    unit: Unit = "number"
+    whole: str = "equity"
     exempt_if_reducing: bool = True
     breaks_at: bool = False
     lowest: bool = False
@@ -341,7 +337,8 @@ class Measured(Struct, frozen=True, kw_only=True):
 
     def violation(self, candidate: Candidate, bound: ScopedLimit, observed: Decimal) -> Violation:
         """The broken limit in words and numbers."""
-        shown, limit = readable(self.shown(candidate, observed)), bound.text
+        value, limit = self.shown(candidate, observed), bound.text
+        shown = readable(value)
         clears_at = None if self.clears_at is None else self.clears_at(candidate, bound)
         if self.order_clears_at is not None:
             clears_at = self.order_clears_at(candidate, bound)
@@ -354,8 +351,27 @@ class Measured(Struct, frozen=True, kw_only=True):
             )
         if not observed.is_finite() and (why := self.unknown(candidate, bound)):
             return Violation(self.code, bound.scope, limit, "none", why, clears_at)
-        message = self.text.format(observed=shown, limit=limit)
+        observed_words, limit_words = self._words(candidate, bound, value)
+        if value.is_finite():
+            message = self.text.format(observed=observed_words, limit=limit_words)
+        else:
+            message = f"there is no {self.whole}, and {limit_words} of it is allowed"
         return Violation(self.code, bound.scope, limit, shown, message, clears_at)
+
+    def unit_of(self, bound: ScopedLimit) -> Unit:
+        """The unit that people read the figure in: of a loss, that of its limit."""
+        setting = bound.setting
+        if isinstance(setting, LossLimit):
+            return "usd" if setting.ratio is None else "share"
+        return "share" if isinstance(setting, LossIn) else self.unit
+
+    def _words(self, asked: OnKey, bound: ScopedLimit, value: Decimal) -> tuple[str, str]:
+        """The figure and its limit as people read them."""
+        words, limit = in_words(value, self.unit_of(bound), bound.level), bound.words
+        if self.unit != "size":
+            return words, limit
+        asset = asset_of(asked)
+        return f"{words} {asset}", f"{limit} {asset}"
 
     def unknown(self, asked: OnKey, bound: ScopedLimit) -> str:
         """Why an infinite figure is one; empty where it is known to be."""
@@ -367,5 +383,7 @@ class Measured(Struct, frozen=True, kw_only=True):
         shown = readable(value)
         clears_at = None if self.clears_at is None else self.clears_at(candidate, bound)
         percent = value * 100 // bound.level if bound.level else ZERO
-        text = f"{shown} of {limit} ({percent!s} % used)"  # `format` of a Decimal takes longer
+        observed_words, limit_words = self._words(candidate, bound, value)
+        # `format` of a Decimal takes longer
+        text = f"{observed_words}, limit {limit_words}: {percent!s} % used"
         return Violation(self.code, bound.scope, limit, shown, text, clears_at)

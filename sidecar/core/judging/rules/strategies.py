@@ -120,10 +120,11 @@ RULES: Final = (
         code="BUDGET",
         of_strategy=True,
         limit="budget",
+        unit="usd",
         reads="side",
         row=money_used,
-        text="the strategy's positions at cost and its open orders could come to {observed} USD beyond what it has "
-        "earned; its budget is {limit} USD",
+        text="the strategy's positions at cost and its open orders could come to {observed} beyond what it has "
+        "earned; its budget is {limit}",
         doc=Doc(
             "the strategy's positions at cost, its open and reserved purchases at their price with the fee on top, and "
             "contracts that would be added at the mark, less its own net PnL (realised − fees + funding; unrealised "
@@ -135,6 +136,8 @@ RULES: Final = (
         code="MAX_STRATEGY_SHARE",
         of_strategy=True,
         limit="max_strategy_share",
+        unit="share",
+        whole="gross exposure",
         reads="side",
         row=strategy_share,
         text="the strategy could reach {observed} of all gross exposure; {limit} is allowed",

@@ -217,6 +217,7 @@ RULES: Final = (
     Measured(
         code="MIN_ORDER_SIZE",
         of_order=True,
+        unit="size",
         limit="min_order_size",
         reads="limit",
         row=order_size,

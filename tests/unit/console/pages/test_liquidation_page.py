@@ -99,7 +99,7 @@ def test_the_report_is_shown_as_the_page_has_it():
         )  # fmt: skip
 
     report = LiquidationReport(
-        episode="20261122T172743-1", key=None, reason="flatten by uid 0: moving house",
+        episode="20261122T172743-1", key=None, reason="flatten by root: moving house",
         outcome="flat", phase="reading",
         began_at=datetime(2026, 11, 22, 17, 27, 43, tzinfo=UTC),
         ended_at=datetime(2026, 11, 22, 17, 27, 48, tzinfo=UTC),

@@ -161,7 +161,7 @@ def test_a_status_says_what_is_and_what_to_do():
     assert "prediction markets" not in said
     for words_ in (
         "HALTED", "1 open order, 2 reservations", "waiting for: the balances", "BTC differs",
-        "without a price in USD: XYZ", "could not be read: HTTP 500", "mend: wait for the daily reset",
+        "without a price in USD: XYZ", "could not be read: HTTP 500", "fix: wait for the daily reset",
         "clears by itself: 2026-11-23 13:00:00 UTC (in 1 d 0 h)", "98,765.43", "-1,234.50",
         "10.0 %", "500 USD", "in 1 d 0 h", "value at risk 123.46 0.1 % of equity, filtered, 99.0 %, 1 d 0 h", "no figure: DOGE has 3 returns", "not counted, without a price: AIR, XYZ", "live, last news 1 min ago", "gapped",
         "the disk is full", "the log cannot be written: Broken pipe", "lines of the log that were lost: 1,234", "grid (user 1000, strategy trend): gone", "warning: this clock is 3 s off",
@@ -277,13 +277,13 @@ def test_the_exit_of_each_position_is_shown_or_why_it_is_not_known():
     for part in (
         "63,990",
         "12.50",
-        "0.015625 %",
+        "0.02 %",
         "1 s",
         "ETH: no depth of ETH-USD is known that is young enough",
     ):
         assert part in wide
         assert part in narrow
-    for part in ("at 10.0 %", "120.00", "0.15625 %", "13 min"):
+    for part in ("at 10.0 %", "120.00", "0.16 %", "13 min"):
         assert part in wide
     unknown = {**POSITIONS, "positions": [*POSITIONS["positions"]][1:]}
     assert "12.50" not in text(positions(unknown, 80))
@@ -430,10 +430,10 @@ def test_an_answer_says_what_remains_and_the_state():
     view = {
         "done": False,
         "text": "not everything",
-        "remaining": ["DRAWDOWN (all): x; mend: reset-loss drawdown"],
+        "remaining": ["DRAWDOWN (all): x; fix: reset-loss drawdown"],
     }
     said = text(answer(view, "REDUCE_ONLY"))
-    for part in ("not done", "not everything", "mend: reset-loss drawdown", "REDUCE_ONLY"):
+    for part in ("not done", "not everything", "fix: reset-loss drawdown", "REDUCE_ONLY"):
         assert part in said
     cancelled = {"done": True, "cancelled": 1, "remaining": []}
     assert "1 order was cancelled; none is open" in text(answer(cancelled, "ACTIVE"))
@@ -482,7 +482,7 @@ def test_a_check_shows_what_would_be_sold_and_what_not():
         (b'{"seq":7,"sum":"0","at":"2026-11-22T13:00:00Z","type":"Answered","done":false,"text":"t","remaining":["r"]}', "not done: t; remains: r"),
         (b'{"seq":7,"sum":"0","at":"2026-11-22T13:00:00Z","type":"PlaceOrder","client_order_id":"n","body":{"product_id":"P","side":"SELL","client_order_id":"n","order_configuration":{"market_market_ioc":{"base_size":"2"}}}}', "n: SELL 2 P"),
         (b'{"seq":7,"sum":"0","at":"2026-11-22T13:00:00Z","type":"PlaceOrder","client_order_id":"n","closes":true,"body":{"product_id":"P"}}', "n: close all P"),
-        (b'{"seq":7,"sum":"0","at":"2026-11-22T13:00:00Z","type":"LiquidationReported","report":{"key":null,"outcome":"flat","cancelled":2,"proceeds":"10","fees":"1","rows":[{"key":"BTC","left":"0.5"},{"key":"ETH","left":"0"}]}}', "the account flat, 2 orders cancelled, proceeds 10.00 USD, fees 1.00 USD, left: 0.5 BTC"),
+        (b'{"seq":7,"sum":"0","at":"2026-11-22T13:00:00Z","type":"LiquidationReported","report":{"key":null,"outcome":"flat","cancelled":2,"proceeds":"10","fees":"1","rows":[{"key":"BTC","left":"0.5"},{"key":"ETH","left":"0"}]}}', "the account is flat, 2 orders cancelled, proceeds 10.00 USD, fees 1.00 USD, left: 0.5 BTC"),
         (b"\xff garbage", "unreadable, see journal verify"),
         (b"[1]", "unreadable"),
         (b'{"seq":1,"type":"Decided","at":"x","decision":{}}', "unreadable"),
@@ -523,10 +523,19 @@ FLATTENED: dict[str, Any] = {
 
 def test_a_flattening_shows_what_was_sold_what_is_left_and_what_it_cost():
     said = " ".join(text(liquidation(FLATTENED)).split())
-    for part in ("flat the account, enough", "BTC: dust", "2 rounds", "63,990.00 USD", "0.0 %"):
+    for part in (
+        "the account is flat (enough)",
+        "BTC: dust",
+        "2 rounds",
+        "63,990.00 USD",
+        "10.00 USD, 0.02 %",
+    ):
         assert part in said
     one = FLATTENED | {"rounds": 1, "slippage_ratio": None, "rows": [], "key": "BTC"}
     assert "1 round" in text(liquidation(one))
+    assert "BTC is flat (enough)" in text(liquidation(one))
+    assert "the sale of BTC was aborted" in text(liquidation(one | {"outcome": "aborted"}))
     lasting = one | {"outcome": "under way", "ended_at": None, "phase": "selling"}
+    assert "BTC is being sold (enough)" in text(liquidation(lasting))
     assert "round 1, selling" in text(liquidation(lasting))
     assert "not cancelled: o1, o2" in text(liquidation(lasting | {"still_open": ["o1", "o2"]}))

@@ -38,9 +38,9 @@ def test_it_says_how_much_of_the_new_money_trips_each_limit_and_what_mends_it():
     (text,) = deposit(lost(9_000, **LIMITS), 100_000)
     assert text == (
         "a deposit of 100000 USD more than doubled the account, whose loss limits are in use: "
-        "the daily loss stands at 9 % of 10 %, so that 2098.9 USD more, 1.1 % of the account, reach it; "
+        "the daily loss is 9 %, its limit 10 %: 2098.9 USD more, 1.1 % of the account, reach it; "
         "reset-loss daily has it count from now; "
-        "the drawdown loss stands at 9 % of 20 %, so that 23087.91 USD more, 12.09 % of the account, "
+        "the drawdown loss is 9 %, its limit 20 %: 23087.91 USD more, 12.09 % of the account, "
         "reach it; reset-loss drawdown has it count from now"
     )
 
@@ -80,7 +80,7 @@ def test_a_limit_that_is_reached_is_told_by_its_cause():
 
 def test_a_limit_of_one_product_names_its_scope():
     (text,) = deposit(lost(9_000, product={"BTC-USD": {"max_daily_loss": "0.1"}}), 100_000)
-    assert "the daily loss in product:BTC-USD stands at 9 % of 10 %" in text
+    assert "the daily loss in product:BTC-USD is 9 %, its limit 10 %" in text
 
 
 def test_an_account_of_nothing_has_no_limit_in_use():

@@ -63,7 +63,7 @@ def test_a_refusal_says_how_many_and_when_it_clears():
     found = the(world.ask(limit_order()), "LOSING_STREAK")
     assert (found.limit, found.observed, found.scope) == ("3, then 2h", "3", "all")
     assert found.clears_at == causes(world)["all"].clears_at == closed + COOL_DOWN
-    assert found.message == "3 trades in a row were lost, of 3, then 2h"
+    assert found.message == "3 trades in a row were lost; the limit is 3, with a cool-down of 2h"
     assert causes(world)["all"].reason == "3 trades in a row were lost"
 
 

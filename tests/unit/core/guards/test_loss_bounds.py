@@ -122,9 +122,9 @@ def test_a_limit_is_crossed_where_the_loss_may_be_beyond_it():
 
 
 def test_the_reason_says_whether_it_is_or_may_be():
-    assert bound(1000, 1000).reason == "daily loss of 1000 USD, 10 % has reached 0.1"
+    assert bound(1000, 1000).reason == "daily loss of 1000 USD, 10 % has reached 10 %"
     assert bound(500, 1000).reason == (
-        "daily loss of 500 USD, 5 % may be 1000 USD, 10 %, which reaches 0.1"
+        "daily loss of 500 USD, 5 % may be 1000 USD, 10 %, which reaches 10 %"
     )
 
 

@@ -61,7 +61,7 @@ def test_once_confirmed_what_adds_contracts_is_cancelled_and_it_is_told():
     assert [one.order_ids for one in of_kind(actions, CancelOrders)] == [("adds",)]
     (alert,) = of_kind(actions, Alert)
     assert (
-        alert.text == "futures: margin drawdown of 8000 USD, 50 % has reached 0.5; it is confirmed"
+        alert.text == "futures: margin drawdown of 8000 USD, 50 % has reached 50 %; it is confirmed"
     )
     assert alert.severity == "warning"
     assert not of_kind(quotes(world, 55_000, 55_000), Alert, CancelOrders, CauseRaised)
@@ -82,7 +82,7 @@ def test_it_ends_by_itself_when_the_loss_is_well_below_the_limit():
     for price in (56_005, 56_000, 56_800):
         assert not of_kind(quotes(world, price), CauseCleared, CauseRaised, Alert)
     (cleared,) = of_kind(quotes(world, 56_805), CauseCleared)
-    assert cleared.reason == "the loss is 7195 USD, 44.97 %, its limit 0.5"
+    assert cleared.reason == "the loss is 7195 USD, 44.97 %, its limit 50 %"
     assert world.ask(future_order(1, "BUY", 56_805))
 
 

@@ -67,7 +67,7 @@ def test_the_first_sight_of_a_breach_allows_reducing_orders_only_at_once():
     actions = fall(world, 39000)
     (cause,) = of_kind(actions, CauseRaised)
     assert (cause.code, cause.level, cause.scope) == ("CUMULATIVE_LOSS", "REDUCE_ONLY", "all")
-    assert cause.reason == "cumulative loss of 25000 USD, 25 % has reached 0.25"
+    assert cause.reason == "cumulative loss of 25000 USD, 25 % has reached 25 %"
     assert state(world) == "REDUCE_ONLY"
     assert not of_kind(actions, Liquidate)
 

@@ -72,7 +72,7 @@ def test_the_account_is_reduce_only_until_the_lockout_is_over_whatever_prices_do
     assert (cause.scope, cause.level) == ("all", "REDUCE_ONLY")
     assert cause.clears_at == world.now + timedelta(hours=1)
     assert cause.reason == (
-        "2 of 2 coins (BTC, ETH) stand 0.05 or more below their highest within 5m; the limit is a share of 0.6"
+        "2 of 2 coins (BTC, ETH) stand 5 % or more below their highest within 5m; 60 % of the coins make a market shock"
     )
     prices(world, 1_000, 1_000)
     found = the(world.ask(limit_order("0.1", 2_000, product_id="ETH-USD")), "MARKET_SHOCK")
@@ -270,7 +270,7 @@ def test_a_shock_sells_once_it_has_stood_for_two_seconds_over_three_samples():
     assert not of_kind(fall(world, 950, 950, times=2), Liquidate)
     assert world.manager.state.account == "REDUCE_ONLY"
     (begun,) = of_kind(fall(world, 950, 950), Liquidate)
-    assert begun.reason.startswith("2 of 2 coins (BTC, ETH) stand 0.05 or more below")
+    assert begun.reason.startswith("2 of 2 coins (BTC, ETH) stand 5 % or more below")
     assert world.manager.state.account == "LIQUIDATING"
     assert not of_kind(fall(world, 900, 900, times=5), Liquidate)
 

@@ -245,7 +245,7 @@ def test_after_a_liquidation_resume_waits_for_resume_after(flat, code):
     refused = resume(world)
     assert not refused.done
     mend = f"from 2026-11-22 18:00:00 UTC on: {CAUSES[code].mend}"
-    assert refused.remaining == (f"{code} (all): sold; mend: {mend}",)
+    assert refused.remaining == (f"{code} (all): sold; fix: {mend}",)
     (shown,) = views.status(world.manager, world.now)["causes"]
     assert shown["mend"] == mend
     assert causes(world) == [code]
@@ -303,9 +303,9 @@ def test_resume_leaves_what_is_still_true_and_names_each_mend():
     told = resume(world)
     assert (told.done, told.text) == (False, "not everything could be lifted")
     assert told.remaining == (
-        "DAILY_LOSS (all): daily loss of 10000 USD, 10 % has reached 0.1; mend: "
+        "DAILY_LOSS (all): daily loss of 10000 USD, 10 % has reached 10 %; fix: "
         + CAUSES["DAILY_LOSS"].mend,
-        "DRAWDOWN (all): drawdown of 10000 USD, 10 % has reached 0.1; mend: reset-loss drawdown",
+        "DRAWDOWN (all): drawdown of 10000 USD, 10 % has reached 10 %; fix: reset-loss drawdown",
     )
     assert state(world) == "REDUCE_ONLY"
 
@@ -358,7 +358,7 @@ def test_resume_does_not_end_an_episode_a_shock_or_a_full_disk():
     world.send(ev.DiskChanged, full=True)
     world.send(ev.FlattenRequested, reason="enough")
     remaining = resume(world).remaining
-    assert [line.split("; mend: ")[1] for line in remaining] == [
+    assert [line.split("; fix: ")[1] for line in remaining] == [
         "wait for the lockout to end", "make room on the disk; see to one that does not answer",
         "wait until the account is flat",
     ]  # fmt: skip

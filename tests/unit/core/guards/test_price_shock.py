@@ -127,7 +127,7 @@ def test_flatten_sells_that_key_only():
     world.now += timedelta(seconds=1)
     (order,) = of_kind(world.quote("BTC-USD", 63000), FlattenProduct)
     assert order.key == "BTC"
-    assert order.reason == "BTC moved 0.015625 within 20 s; 0.01 is allowed"
+    assert order.reason == "BTC moved 1.56 % within 20 s; 1 % is allowed"
     assert world.ask(limit_order("1", "2000", product_id="ETH-USD"))
     assert world.ask(sell_order(1, 63000))
 
@@ -155,7 +155,7 @@ def test_a_position_that_lost_its_share_of_entry_shocks(price, shocks):
     raised = move(entered(), price)
     assert bool(raised) == shocks
     if shocks:
-        assert raised[0].reason == "BTC lost 0.02 from its entry; 0.02 is allowed"
+        assert raised[0].reason == "BTC lost 2 % from its entry; 2 % is allowed"
 
 
 def test_without_a_position_there_is_no_entry_to_lose_from():

@@ -37,7 +37,7 @@ def test_it_says_how_much_what_follows_and_the_mend():
     (alert,) = of_kind(figured(16_000).wait(1), Alert)
     assert alert.severity == "warning"
     assert alert.text == (
-        "value at risk is 16000 USD, 0.16 of equity; max_var is 0.15: only orders that do not raise it"
+        "value at risk is 16000 USD, 16 % of equity; max_var is 15 %: only orders that do not raise it"
         " pass; reduce positions"
     )
 

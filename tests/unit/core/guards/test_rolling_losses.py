@@ -61,7 +61,7 @@ def test_a_refusal_says_how_much_and_when_it_clears_at_the_earliest():
     found = the(world.ask(limit_order("0.01", 50000)), "MAX_LOSS_IN")
     assert (found.limit, found.observed, found.scope) == ("0.1 in 4h", "0.1", "all")
     assert found.clears_at == leaves(stood) == cause(world).clears_at
-    text = "the loss from the highest within the window, 0.1, has reached 0.1 in 4h"
+    text = "the loss from the highest within the window, 10 %, has reached 10 % in 4h"
     assert found.message == text
     assert world.ask(sell_order(1, "53900"))
 
@@ -113,7 +113,7 @@ def test_it_ends_too_when_the_loss_is_made_good():
     world = holding()
     world.stand("BTC-USD", 54000)
     cleared = of_kind(world.quote("BTC-USD", 55001), CauseCleared)
-    assert [one.reason for one in cleared] == ["the loss is 8999 USD, 9 %, its limit 0.1"]
+    assert [one.reason for one in cleared] == ["the loss is 8999 USD, 9 %, its limit 10 %"]
     assert codes(world) == []
 
 

@@ -118,7 +118,7 @@ def test_a_warning_says_how_much_is_used(size, percent):
     decision = World(max_order_size="0.1").ask(limit_order(size))
     (warning,) = decision.warnings
     assert (warning.limit, warning.observed, warning.scope) == ("0.1", size, "all")
-    assert warning.message == f"{size} of 0.1 ({percent} % used)"
+    assert warning.message == f"{size} BTC, limit 0.1 BTC: {percent} % used"
 
 
 def test_a_broken_limit_is_no_warning():

@@ -37,9 +37,7 @@ def test_no_returns_are_refused(name, shape):
 def test_what_is_not_a_number_is_refused(name, value):
     returns = RETURNS.copy()
     returns[17, 1] = value
-    with pytest.raises(
-        Unavailable, match="the returns hold what is not a number; mend the history"
-    ):
+    with pytest.raises(Unavailable, match="the returns hold what is not a number; fix the history"):
         fitted(name, returns)
 
 

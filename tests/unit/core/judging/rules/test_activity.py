@@ -330,7 +330,9 @@ def test_a_buy_may_not_add_to_a_long_position():
     decision = world.ask(limit_order())
     found = the(decision, "NO_ADDING")
     assert found.observed == "0.1"
-    assert found.message == "a position of 0.1 is open in this direction already; close it first"
+    assert (
+        found.message == "a position of 0.1 BTC is open in this direction already; close it first"
+    )
     assert decision.max_base_size == 0
 
 

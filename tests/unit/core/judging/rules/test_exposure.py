@@ -23,7 +23,9 @@ def test_an_order_may_be_as_large_as_its_size_limit(size, ok):
     assert breaks(decision, "MAX_ORDER_SIZE") != ok
     assert decision.max_base_size == D("0.5")
     if not ok:
-        assert the(decision, "MAX_ORDER_SIZE").message == "order size 0.50000001 exceeds 0.5"
+        assert (
+            the(decision, "MAX_ORDER_SIZE").message == "order size 0.50000001 BTC exceeds 0.5 BTC"
+        )
 
 
 def test_an_order_size_limit_counts_base_units_of_a_future():
@@ -41,7 +43,7 @@ def test_an_order_may_be_worth_as_much_as_its_notional_limit(size, ok):
     assert decision.max_base_size == D("0.078125")
     if not ok:
         message = the(decision, "MAX_ORDER_NOTIONAL").message
-        assert message == "order notional 5000.00064 USD exceeds 5000 USD"
+        assert message == "order notional 5000.001 USD exceeds 5000 USD"
 
 
 def test_a_buy_is_worth_its_limit_price_and_a_sell_the_larger_of_limit_and_mark():
@@ -85,12 +87,12 @@ def holding(**limits):
 
 
 KEY_LIMITS = [
-    ("max_position_size", "1.5", "1.50000001", "position could reach 1.50000001; 1.5 is allowed"),
-    ("max_position_notional", "96000", "96000.00064", "position could reach 96000.00064 USD; 96000 USD is allowed"),
-    ("max_gross_exposure", "96000", "96000.00064", "gross exposure could reach 96000.00064 USD; 96000 USD is allowed"),
-    ("max_net_exposure", "96000", "96000.00064", "net exposure could reach 96000.00064 USD; 96000 USD is allowed"),
-    ("max_concentration", "0.0096", "0.009600000064", "position could reach 0.009600000064 of equity; 0.0096 is allowed"),
-    ("max_leverage", "0.0096", "0.009600000064", "gross exposure could reach 0.009600000064 times equity; 0.0096 is allowed"),
+    ("max_position_size", "1.5", "1.50000001", "position could reach 1.50000001 BTC; 1.5 BTC is allowed"),
+    ("max_position_notional", "96000", "96000.00064", "position could reach 96000.001 USD; 96000 USD is allowed"),
+    ("max_gross_exposure", "96000", "96000.00064", "gross exposure could reach 96000.001 USD; 96000 USD is allowed"),
+    ("max_net_exposure", "96000", "96000.00064", "net exposure could reach 96000.001 USD; 96000 USD is allowed"),
+    ("max_concentration", "0.0096", "0.009600000064", "position could reach 0.96000001 % of equity; 0.96 % is allowed"),
+    ("max_leverage", "0.0096", "0.009600000064", "gross exposure could reach 0.01 times equity; 0.0096 times is allowed"),
 ]  # fmt: skip
 
 
@@ -131,7 +133,7 @@ def test_seventy_percent_of_an_exposure_limit_warns(name, limit):
     decision = buys(holding(**only(name, limit)), "0.05")
     assert decision
     assert warned(decision) == (name.upper(),)
-    assert decision.warnings[0].message.endswith("(70 % used)")
+    assert decision.warnings[0].message.endswith(": 70 % used")
 
 
 def test_below_seventy_percent_nothing_is_said():

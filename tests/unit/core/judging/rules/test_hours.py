@@ -32,7 +32,7 @@ def test_a_refusal_says_which_hours_how_long_it_is_until_the_next_and_when_they_
     shown = "Sun 13:01-13:02, Mon-Fri 09:30-16:00 UTC"
     assert (found.limit, found.observed, found.scope) == (shown, "59.5", "all")
     assert found.clears_at == START + timedelta(seconds=60)
-    assert found.message == f"it is outside the trading hours, {shown}; the next begin in 59.5 s"
+    assert found.message == f"it is outside the trading hours, {shown}; the next begin in 1 min"
     assert decision.max_base_size == 0
 
 

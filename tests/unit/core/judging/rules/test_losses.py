@@ -46,7 +46,7 @@ def test_a_broken_loss_limit_says_how_much_and_when_it_clears(code, what, mend):
         "all",
         mend,
     )
-    assert found.message == f"{what} 0.1 has reached 0.1"
+    assert found.message == f"{what} 10 % has reached 10 %"
 
 
 @pytest.mark.parametrize("code", CODES)

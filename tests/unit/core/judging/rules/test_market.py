@@ -193,7 +193,7 @@ def test_a_halt_lets_nothing_pass_not_even_exits():
         found = the(decision, "STATE_HALTED")
         assert (decision.state, decision.max_base_size) == ("HALTED", 0)
         assert (found.scope, found.observed, found.clears_at) == ("all", "OPERATOR_HALT", None)
-        assert found.message == "maintenance (mend: resume)"
+        assert found.message == "maintenance (fix: resume)"
 
 
 def test_nothing_passes_while_the_account_is_being_sold_off():
@@ -229,7 +229,7 @@ def test_an_approval_that_makes_an_exit_none_is_named_with_the_moment_it_lapses(
     found = the(reduced(world).ask(sell_order(1, 64100)), "STATE_REDUCE_ONLY")
     assert found.clears_at == START + timedelta(seconds=10)
     assert found.message == (
-        "careful (mend: resume); approved and not seen yet, in the way until "
+        "careful (fix: resume); approved and not seen yet, in the way until "
         "2026-11-22T13:00:10.000Z: exit-1 (release_order frees it)"
     )
     world.wait(to=found.clears_at)
@@ -344,7 +344,7 @@ def test_a_shock_locks_its_product_until_the_lockout_ends():
     assert decision.codes == ("STATE_REDUCE_ONLY", "PRICE_SHOCK")
     found = the(decision, "PRICE_SHOCK")
     assert found.clears_at == START + timedelta(seconds=901)
-    assert found.message == "BTC moved 0.01 within 20 s; 0.01 is allowed"
+    assert found.message == "BTC moved 1 % within 20 s; 1 % is allowed"
 
 
 def test_a_shock_leaves_exits_and_other_products_alone():
@@ -577,7 +577,7 @@ def test_a_buy_limit_may_lie_above_the_ask_by_the_ratio_at_most(price, ok):
     if not ok:
         found = the(decision, "PRICE_COLLAR")
         assert found.limit == "0.02"
-        assert found.message.startswith("the limit price goes 0.0200001")
+        assert found.message.startswith("the limit price goes 2.00002 % through")
 
 
 @pytest.mark.parametrize(

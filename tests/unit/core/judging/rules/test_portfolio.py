@@ -35,7 +35,7 @@ def test_a_risk_figure_breaks_exactly_at_its_share_of_equity(code, held, ok):
 def test_a_broken_figure_is_told_as_a_share_of_equity(code, words):
     found = the(risky(15000, 1000, code).ask(limit_order(1)), code)
     assert (found.limit, found.observed, found.scope) == ("0.15", "0.16", "all")
-    assert found.message == f"{words} would be 0.16 of equity; 0.15 is allowed"
+    assert found.message == f"{words} would be 16 % of equity; 15 % is allowed"
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -161,7 +161,7 @@ def test_nothing_is_added_once_contracts_have_lost_their_share_of_the_margin(pri
         found = the(decision, "MAX_MARGIN_DRAWDOWN")
         assert (found.limit, found.observed, found.scope) == ("0.5", "0.5", "all")
         assert found.message == (
-            "the contracts' unrealised loss is 0.5 of the margin posted and has reached 0.5"
+            "the contracts' unrealised loss is 50 % of the margin posted; the limit is 50 %"
         )
         assert decision.max_base_size == 0
 

@@ -49,7 +49,7 @@ def test_a_strategy_may_be_as_large_as_its_share_of_all_gross(size, ok):
     if not ok:
         found = the(decision, "MAX_STRATEGY_SHARE")
         assert (found.scope, found.limit, found.observed) == ("all", "0.5", "0.500000002499999988")
-        text = "the strategy could reach 0.500000002499999988 of all gross exposure; 0.5 is allowed"
+        text = "the strategy could reach 50.0000002 % of all gross exposure; 50 % is allowed"
         assert found.message == text
 
 
@@ -429,7 +429,7 @@ def test_an_order_binds_its_price_and_fee_of_a_strategys_money(size, ok):
             "12928.0006464",
         )
         assert found.message == (
-            "the strategy's positions at cost and its open orders could come to 12928.0006464 USD beyond what it has "
+            "the strategy's positions at cost and its open orders could come to 12928.001 USD beyond what it has "
             "earned; its budget is 12928 USD"
         )
 

@@ -330,7 +330,10 @@ def test_an_order_below_the_own_minimum_is_refused(size, ok):
     decision = World(min_order_size="0.001").ask(limit_order(size))
     assert decision.approved == ok
     if not ok:
-        assert the(decision, "MIN_ORDER_SIZE").message == "order size 0.00099999 is below 0.001"
+        assert (
+            the(decision, "MIN_ORDER_SIZE").message
+            == "order size 0.00099999 BTC is below 0.001 BTC"
+        )
     assert decision.warnings == ()
 
 
