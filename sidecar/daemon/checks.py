@@ -1,8 +1,6 @@
 """All of `check`: the checks without the network, then those against Coinbase. Sends no order."""
 
 import os
-import stat
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -18,6 +16,7 @@ from sidecar.core.vocabulary.errors import Misuse, Untrusted
 from sidecar.core.vocabulary.limits import OrderLimits
 from sidecar.custom_rules import load_custom_rules
 from sidecar.daemon import preflight
+from sidecar.daemon.places import unusable_places
 from sidecar.daemon.preflight import Finding
 from sidecar.daemon.previews import sold_today
 from sidecar.daemon.survey import (
@@ -26,9 +25,7 @@ from sidecar.daemon.survey import (
     routes,
     unlisted,
 )
-from sidecar.own_places import see_own
 from sidecar.server.listener import own_uids
-from sidecar.storage.directory import JOURNAL
 
 
 class Report(Struct, kw_only=True):
@@ -94,34 +91,7 @@ def _offline(config: Config) -> list[Finding]:
 
 
 def _places(config: Config) -> list[Finding]:
-    """Why `run` could not write in the directories of state and sockets, or not listen there."""
-    state, server = Path(config.state.dir), config.server
-    places = (state, state / JOURNAL, server.order_socket.parent, server.control_socket.parent)
-    refusals: dict[str, None] = {}  # of several places often the same
-    for place in places:
-        try:
-            _see_place(place)
-        except Misuse as refusal:
-            refusals[str(refusal)] = None
-        except OSError as error:
-            text = f"{place}: {error.strerror}; name a directory that this user may write"
-            refusals[text] = None
-    return [Finding("critical", "NOT_ITS_OWN", text) for text in refusals]
-
-
-def _see_place(place: Path) -> None:
-    """Raises as `see_own` does. A missing directory is made below one that exists."""
-    wanted = found = Path(os.path.realpath(place))
-    while not found.exists():
-        found = found.parent
-    is_users = found.stat().st_uid == os.geteuid()
-    if found == wanted:
-        if is_users or os.geteuid() != 0:  # root looks for the sidecar's user, whose own it may be
-            see_own(found)
-    elif (
-        is_users and not found.stat().st_mode & stat.S_ISVTX
-    ):  # below others' and /tmp a start tells
-        see_own(found)
+    return [Finding("critical", "NOT_ITS_OWN", text) for text in unusable_places(config)]
 
 
 def _shut_out(server: Server) -> set[int]:

@@ -38,6 +38,7 @@ class Account(Struct, frozen=True, kw_only=True):
     futures: tuple[ev.FuturesPosition, ...]
     open_orders: int
     futures_fault: str = ""  # why the account's futures are not known
+    facts: tuple[ev.Event, ...] = ()  # all of it, as a sidecar is told
 
 
 class Holding(Struct, frozen=True, kw_only=True):
@@ -60,8 +61,9 @@ async def read_account(picture: AccountReader) -> Account:
     """Balances, futures and open orders as they are now. Raises CallFailed, and Untrusted."""
     balances: tuple[ev.Balance, ...] = ()
     futures: tuple[ev.FuturesPosition, ...] = ()
-    orders, fault = 0, ""
+    orders, fault, facts = 0, "", list[ev.Event]()
     async for event in picture.account(None):
+        facts.append(event)
         match event:
             case ev.BalancesRead():
                 balances = event.balances
@@ -73,7 +75,13 @@ async def read_account(picture: AccountReader) -> Account:
                 orders = len(event.order_ids)
             case _:
                 continue
-    return Account(balances=balances, futures=futures, open_orders=orders, futures_fault=fault)
+    return Account(
+        balances=balances,
+        futures=futures,
+        open_orders=orders,
+        futures_fault=fault,
+        facts=tuple(facts),
+    )
 
 
 async def read_bids(
