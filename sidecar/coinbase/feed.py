@@ -55,13 +55,13 @@ class Feed:
         self._tls = tls
         self._outgoing: asyncio.Queue[Subscribe] = asyncio.Queue(WAITING_MAX)
         self._ending = asyncio.Event()
-        self._reason = ""
+        self.reason = ""  # why the last connection ended
         self.failures = 0  # in a row
 
     async def run(self) -> None:
         """Until cancelled: keep the feed up."""
         while True:
-            await self._connect_once()
+            await self.once()
             await asyncio.sleep(wait_s(self.failures, random.random()))  # noqa: S311
             self.failures += 1
 
@@ -69,7 +69,7 @@ class Feed:
         """Listen to these products from now on, and to no others."""
         self._carry_out(self.session.follow(products, clock.wall()))
 
-    async def _connect_once(self) -> None:
+    async def once(self) -> None:
         """One connection, from its beginning to its end, which is told before it is closed: a silent
         peer takes its time over that.
         """
@@ -87,7 +87,8 @@ class Feed:
                 ping_interval=None,  # Coinbase's heartbeats are the watchdog
             )
         except NOT_CONNECTED as error:
-            self._hand_over(self.session.lost(f"{type(error).__name__}: {error}"))
+            self.reason = f"{type(error).__name__}: {error}"
+            self._hand_over(self.session.lost(self.reason))
             return
         try:
             self._hand_over(self.session.lost(await self._converse(socket)))
@@ -95,7 +96,7 @@ class Feed:
             await _leave(socket)
 
     async def _converse(self, socket: ClientConnection) -> str:
-        self._reason = ""
+        self.reason = ""
         self._carry_out(self.session.opened(clock.wall()))
         async with asyncio.TaskGroup() as group:
             tasks = (
@@ -106,7 +107,7 @@ class Feed:
             await self._ending.wait()
             for task in tasks:
                 task.cancel()
-        return self._reason
+        return self.reason
 
     async def _send(self, socket: ClientConnection) -> None:
         while True:
@@ -155,7 +156,7 @@ class Feed:
             self._hand_over(told)
 
     def _end(self, reason: str) -> None:
-        self._reason = self._reason or reason
+        self.reason = self.reason or reason
         self._ending.set()
 
 

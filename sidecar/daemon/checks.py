@@ -1,6 +1,7 @@
 """All of `check`: the checks without the network, then those against Coinbase. Sends no order."""
 
 import os
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -11,11 +12,20 @@ from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.config.tables import Config, Server
 from sidecar.core.account.elsewhere import held
+from sidecar.core.views import status
 from sidecar.core.vocabulary.brakes import brakes_not_set, lacking
 from sidecar.core.vocabulary.errors import Misuse, Untrusted
 from sidecar.core.vocabulary.limits import OrderLimits
+from sidecar.core.vocabulary.products import Product
 from sidecar.custom_rules import load_custom_rules
 from sidecar.daemon import preflight
+from sidecar.daemon.limits_today import (
+    LimitToday,
+    beyond_sense,
+    exceeded_already,
+    limits_today,
+    too_little,
+)
 from sidecar.daemon.places import unusable_places
 from sidecar.daemon.preflight import Finding
 from sidecar.daemon.previews import sold_today
@@ -25,16 +35,21 @@ from sidecar.daemon.survey import (
     routes,
     unlisted,
 )
+from sidecar.daemon.trial import trial_manager
+from sidecar.daemon.try_feeds import try_feeds
 from sidecar.server.listener import own_uids
 
 
 class Report(Struct, kw_only=True):
-    """The findings. `products` and `open_orders` are None, and `holdings` empty, where the account
-    was not read.
+    """The findings. `products`, `open_orders` and `equity` are None, `limits` and `holdings` empty, where the account
+    was not read. `places`: the directories of state and sockets, empty where this user may not write there.
     """
 
     findings: list[Finding]
     host: str
+    places: list[str] = []
+    equity: Decimal | None = None
+    limits: list[LimitToday] = []
     products: int | None = None
     open_orders: int | None = None
     holdings: list[Holding] = []
@@ -43,12 +58,16 @@ class Report(Struct, kw_only=True):
 async def look(config: Config) -> Report:
     """All findings that can be had before a start. Raises Misuse where Coinbase cannot be reached."""
     report = Report(findings=_offline(config), host=config.coinbase.rest_url)
+    if all(finding.code != "NOT_ITS_OWN" for finding in report.findings):
+        server = config.server
+        kept = (config.state.dir, server.order_socket.parent, server.control_socket.parent)
+        report.places = list(dict.fromkeys(str(place.absolute()) for place in kept))
     key = _key(config, report.findings)
     if key is None:
         return report
     rest = Rest(config.coinbase.rest_url, key)
     try:
-        await _online(config, rest, report)
+        await _online(config, key, rest, report)
     finally:
         await rest.close()
     return report
@@ -121,7 +140,7 @@ def _key(config: Config, findings: list[Finding]) -> ApiKey | None:
         return None
 
 
-async def _online(config: Config, rest: Rest, report: Report) -> None:
+async def _online(config: Config, key: ApiKey, rest: Rest, report: Report) -> None:
     complaints: list[str] = []
     asks_for_futures = config.positions.futures == "auto"
     picture = AccountReader(rest, clock.now, complaints.append, asks_for_futures=asks_for_futures)
@@ -135,7 +154,8 @@ async def _online(config: Config, rest: Rest, report: Report) -> None:
     found, _ = await preflight.look(lookups, clock.unix)
     report.findings += found
     try:
-        await _account(config, picture, lookups, report)
+        listed = await _account(config, picture, lookups, report)
+        report.findings += await try_feeds(config.coinbase, key, listed)
     except Refused as error:
         text = f"the account cannot be read: {error}; see the key's permissions and portfolio"
         report.findings.append(Finding("critical", "ACCOUNT_UNREADABLE", text))
@@ -148,7 +168,8 @@ async def _online(config: Config, rest: Rest, report: Report) -> None:
 
 async def _account(
     config: Config, picture: AccountReader, lookups: Lookups, report: Report
-) -> None:
+) -> dict[str, Product]:
+    """Fills the report; returns the products that are listed."""
     listed = await lookups.products()
     products = {product.product_id: product for product in listed.products}
     report.products = len(products)
@@ -164,3 +185,11 @@ async def _account(
     through = routes(products, config)
     report.findings += await _elsewhere(lookups)
     report.holdings = await sold_today(lookups, account, through, config)
+    manager = await trial_manager(lookups, config, listed, account)
+    tracker, used = manager.tracker, status(manager, clock.now())["usage"]
+    report.equity = tracker.equity
+    report.limits = limits_today(config.limits, tracker, used, config.coinbase.follow)
+    report.findings += beyond_sense(report.limits)
+    report.findings += exceeded_already(used)
+    report.findings += too_little(config.limits, tracker)
+    return products

@@ -319,6 +319,7 @@ def config(demo, tmp_path):
     path = tmp_path / "check.toml"
     path.write_text(
         f'[coinbase]\nrest_url = "{demo["rest_url"]}"\nkey_file = "{demo["key_file"]}"\n'
+        f'ws_url = "{demo["ws_url"]}"\nws_user_url = "{demo["ws_url"]}"\n'
         'follow = ["NO-USD"]\n[limits]\nmax_order_notional = 5000\n'
         f'[state]\ndir = "{tmp_path}"\n'
         f'[server]\norder_socket = "{tmp_path}/o"\ncontrol_socket = "{tmp_path}/c"\n'
@@ -341,6 +342,8 @@ def test_a_check_is_fine_and_sends_nothing(run, config):
         (["coinbase.key_file=/no/such"], 1, "KEY_FILE critical"),
         (['limits.custom=["no.such:rule"]'], 1, "CUSTOM_RULE critical"),
         (["state.dir=/" + "x" * 300], 1, "NOT_ITS_OWN critical"),
+        (["coinbase.ws_url=ws://127.0.0.1:1"], 1, "WEBSOCKET critical"),
+        (["limits.max_daily_loss=0.5"], 0, "for 5 % write 0.05"),
         (["coinbase.rest_url=http://127.0.0.1:1"], 2, "cannot be reached"),
         (["limits.max_leverage=-1", "server.colour=1"], 2, "unknown key"),
     ],

@@ -152,7 +152,8 @@ def test_names_that_nobody_lists_are_found_wherever_they_are():
 
 def at(trader, **tables):
     urls = trader.paper.urls
-    coinbase = {"rest_url": urls["rest_url"], "key_file": urls["key_file"]}
+    coinbase = {name: urls[name] for name in ("rest_url", "ws_url", "key_file")}
+    coinbase["ws_user_url"] = urls["ws_url"]
     return Config(**{"coinbase": coinbase, "limits": {"max_leverage": 5}, **tables})
 
 
