@@ -26,6 +26,7 @@ from sidecar.daemon.limits_today import (
     limits_today,
     too_little,
 )
+from sidecar.daemon.names import unknown_names
 from sidecar.daemon.places import unusable_places
 from sidecar.daemon.preflight import Finding
 from sidecar.daemon.previews import sold_today
@@ -33,7 +34,6 @@ from sidecar.daemon.survey import (
     Holding,
     read_account,
     routes,
-    unlisted,
 )
 from sidecar.daemon.trial import trial_manager
 from sidecar.daemon.try_feeds import try_feeds
@@ -173,8 +173,9 @@ async def _account(
     listed = await lookups.products()
     products = {product.product_id: product for product in listed.products}
     report.products = len(products)
-    report.findings += unlisted(config, products)
     account = await read_account(picture)
+    currencies = (balance.currency for balance in account.balances)
+    report.findings += unknown_names(config, products, currencies)
     report.open_orders = account.open_orders
     if account.futures_fault:
         text = (

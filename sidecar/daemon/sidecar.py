@@ -37,6 +37,7 @@ from sidecar.daemon.engine import Engine, Faulted
 from sidecar.daemon.first_limits import limits_to_bind, refuse_lacking, tell_brakes
 from sidecar.daemon.histories import Histories
 from sidecar.daemon.last_good import keep
+from sidecar.daemon.names import unknown_names
 from sidecar.daemon.outlet import WHOLE
 from sidecar.daemon.recovery import Recovered, new_manager, rebuild, recover, restored, state_of
 from sidecar.daemon.snapshot_writer import SnapshotWriter, shout_of_hanging, tell_of_disk
@@ -350,8 +351,18 @@ class Sidecar:
                 for name, running in work.items():
                     group.create_task(running, name=name)
                 group.create_task(self._tell_ready(engine, on_ready), name="ready")
+                group.create_task(self._tell_names(engine), name="tell names")
                 group.create_task(_raise_fault(fault), name="faults")
                 group.create_task(self._stop_when_told(parts), name="stop")
+
+    async def _tell_names(self, engine: Engine) -> None:
+        """Say, once the account is known, which names of the configuration stand for nothing."""
+        await self._ready.wait()
+        tracker = engine.manager.tracker
+        config = self.config.model_copy(update={"limits": engine.manager.limits})
+        held, used = tracker.wallets.by_currency, tracker.strategies
+        for finding in unknown_names(config, tracker.products, held, used):
+            getattr(self.log, finding.severity)(finding.text, code=finding.code)
 
     async def _keep_configuration(self, directory: StateDirectory) -> None:
         """A start with it has opened its sockets: it is the last good one."""

@@ -5,7 +5,7 @@ accounts, products → holdings without `keep` → sales as of core/liquidation/
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
@@ -18,7 +18,6 @@ from sidecar.core.liquidation.sales import Held, OrderStyle, Prices, Routes
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.money import ONE, ZERO, with_money
 from sidecar.core.vocabulary.products import DOLLARS, Product
-from sidecar.daemon.preflight import Finding
 
 # A note on each special way of selling; the market is none.
 WAYS: Final[dict[OrderStyle, str]] = {
@@ -195,24 +194,3 @@ def _how(one: sales.Holding, product: Product) -> list[str]:
     if largest is not None and one.size > largest:
         notes.append(f"in pieces of at most {largest:f}")
     return notes
-
-
-def unlisted(config: Config, products: Mapping[str, Product]) -> list[Finding]:
-    """Names of the configuration that Coinbase does not list."""
-    limits, found = config.limits, []
-    named: dict[str, Iterable[Any]] = {
-        "limits.product": limits.product,
-        "limits.allow_products": limits.allow_products or (),
-        "limits.block_products": limits.block_products,
-        "limits.market_shock.products": (limits.market_shock and limits.market_shock.products)
-        or (),
-        "coinbase.follow": config.coinbase.follow,
-    }
-    for key, names in named.items():
-        missing = sorted(name for name in names if name not in products)
-        if missing:
-            text = (
-                f"{key} names {', '.join(missing)}, which Coinbase does not list; mend or remove it"
-            )
-            found.append(Finding("warning", "PRODUCT_NOT_LISTED", text))
-    return found

@@ -121,6 +121,19 @@ def test_it_says_where_it_is_judges_and_ends_in_order(paper, tmp_path, number):
     assert not any(line in log + kept for line in secret.splitlines()[1:-1])
 
 
+def test_a_start_names_what_is_misspelt(paper, tmp_path):
+    file = config(tmp_path, paper)
+    file.write_text(
+        file.read_text() + '[positions]\nkeep.EHT = "all"\n[liquidation]\nassets = ["SLO"]\n'
+    )
+    with process("run", "--config", file, *places(tmp_path)) as made:
+        for said in ("did you mean ETH?", "did you mean SOL?"):
+            while said not in (line := made.stderr.readline()):
+                assert line, "the log does not say it"
+        ended(made)
+        assert made.returncode == 0
+
+
 def test_systemd_is_told_and_kept_informed(paper, tmp_path):
     listening = sockets.socket(sockets.AF_UNIX, sockets.SOCK_DGRAM)
     listening.bind(str(tmp_path / "notify"))

@@ -398,8 +398,8 @@ def test_a_check_shows_what_would_be_sold_and_what_not():
             {"asset": "XYZ", "amount": "9", "product_id": None, "value": None, "obstacle": "no product of it", "note": ""},
         ],
     }  # fmt: skip
-    for width in (40, 80):
-        said = " ".join(text(checked(view, width), width).split())
+    narrow, said = (" ".join(text(checked(view, width), width).split()) for width in (40, 80))
+    for page in (narrow, said):
         for part in (
             "critical: the key may not trade",
             "700 products",
@@ -408,7 +408,7 @@ def test_a_check_shows_what_would_be_sold_and_what_not():
             "not ready",
             "150.0 %",
         ):
-            assert part in said
+            assert part in page
     for part in (
         "may be written: /var/lib/risk-sidecar", "today's equity of 100,000.00 USD", "max_daily_loss = 0.05",
         "max_order_size = 5000 BTC 320,000,000.00 3,200 ×",
