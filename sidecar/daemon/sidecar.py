@@ -379,14 +379,8 @@ class Sidecar:
     def _rest(self) -> Rest:
         """The HTTP client. Raises Misuse for proxies and certificates of the environment's."""
         coinbase = self.config.coinbase
-        try:
-            budget = Budget(per_second=coinbase.requests_per_s)
-            return Rest(coinbase.rest_url, self._key, budget=budget)
-        except (ImportError, OSError, ValueError) as error:
-            raise Misuse(
-                f"the environment's proxy or certificates cannot be used ({error}); mend or unset"
-                " ALL_PROXY, HTTPS_PROXY and SSL_CERT_FILE"
-            ) from None
+        budget = Budget(per_second=coinbase.requests_per_s)
+        return Rest(coinbase.rest_url, self._key, budget=budget)
 
     async def _stop_when_told(self, parts: Wiring) -> None:
         await self._stopping.wait()

@@ -5,8 +5,10 @@ One demo serves the whole file; each test leaves it ACTIVE.
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -354,3 +356,56 @@ def test_a_check_says_what_is_in_the_way(run, config, overrides, code, said):
     assert done.returncode == code
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_certificates_that_cannot_be_used_are_one_line_with_the_fix(config, tmp_path):
+    (tmp_path / "empty.pem").write_text("")
+    for place in ("/no/such.pem", str(tmp_path / "empty.pem")):
+        done = subprocess.run(
+            [COMMAND, "check", "--config", str(config), "--set", "coinbase.rest_url=https://127.0.0.1:1"],
+            capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "SSL_CERT_FILE": place},
+        )  # fmt: skip
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+        assert f"SSL_CERT_FILE names {place}, which cannot be used" in done.stderr
+        assert "name a PEM file, or unset SSL_CERT_FILE" in done.stderr
+
+
+def test_a_user_that_may_not_ask_is_told_so_however_soon_the_sidecar_closes(tmp_path):
+    """Its refusal lies there to be read, although the question cannot be sent any more."""
+    path = Path("o.sock")  # below here: its path is short
+    here = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+            server.bind(str(path))
+            server.listen()
+
+            def refuse():
+                peer, _ = server.accept()
+                with peer:
+                    peer.sendall(
+                        b'{"id":null,"error":{"code":-32600,"message":"user 7 may not ask here"}}\n'
+                    )
+
+            refusing = threading.Thread(target=refuse)
+            refusing.start()
+            process = subprocess.Popen(
+                [sys.executable, "-c", LATE, str(path)], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )  # fmt: skip
+            refusing.join(timeout=60)
+            _, errors = process.communicate("go\n", timeout=60)
+    finally:
+        os.chdir(here)
+    assert errors == "risk-sidecar: user 7 may not ask here\n"
+
+
+# Asks once it is told to: after the sidecar has closed.
+LATE = """
+import sys
+from sidecar.console import asking
+from sidecar.console.app import main
+
+asking._check_server = lambda _peer, _path: sys.stdin.readline()
+sys.argv = ["risk-sidecar", "status", "--control-socket", sys.argv[1]]
+main()
+"""

@@ -193,7 +193,7 @@ def one_line(run, code=2):
 
 
 def test_without_a_configuration_it_says_how_to_get_one():
-    assert "config example" in one_line(tried("run"))
+    assert "risk-sidecar init" in one_line(tried("run"))
 
 
 def test_without_a_key_it_says_which_key_is_missing(tmp_path):
