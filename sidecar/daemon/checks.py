@@ -12,6 +12,7 @@ from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.config.tables import Config, Server
 from sidecar.core.account.elsewhere import held
+from sidecar.core.context.custom_rule import CustomRule
 from sidecar.core.views import status
 from sidecar.core.vocabulary.brakes import brakes_not_set, lacking
 from sidecar.core.vocabulary.errors import Misuse, Untrusted
@@ -27,6 +28,7 @@ from sidecar.daemon.limits_today import (
     too_little,
 )
 from sidecar.daemon.names import unknown_names
+from sidecar.daemon.own_rules import Trials
 from sidecar.daemon.places import unusable_places
 from sidecar.daemon.preflight import Finding
 from sidecar.daemon.previews import sold_today
@@ -109,6 +111,14 @@ def _offline(config: Config) -> list[Finding]:
     return found + _places(config) + preflight.look_at_alerts(config.alerts.command)
 
 
+def _rules(config: Config, trials: Trials) -> tuple[CustomRule, ...]:
+    """The own rules; none where they cannot be loaded, which is a finding already."""
+    try:
+        return load_custom_rules(config.limits.custom, trials.note)
+    except Misuse:
+        return ()
+
+
 def _places(config: Config) -> list[Finding]:
     return [Finding("critical", "NOT_ITS_OWN", text) for text in unusable_places(config)]
 
@@ -186,7 +196,9 @@ async def _account(
     through = routes(products, config)
     report.findings += await _elsewhere(lookups)
     report.holdings = await sold_today(lookups, account, through, config)
-    manager = await trial_manager(lookups, config, listed, account)
+    trials = Trials()
+    manager = await trial_manager(lookups, config, listed, account, _rules(config, trials))
+    report.findings += trials.run(manager, config.coinbase.follow)
     tracker, used = manager.tracker, status(manager, clock.now())["usage"]
     report.equity = tracker.equity
     report.limits = limits_today(config.limits, tracker, used, config.coinbase.follow)

@@ -31,7 +31,7 @@ from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Misuse, each_of
 from sidecar.core.vocabulary.limits import Limits
 from sidecar.core.vocabulary.money import MONEY
-from sidecar.custom_rules import load_custom_rules
+from sidecar.custom_rules import load_custom_rules, sources_of
 from sidecar.daemon import notify
 from sidecar.daemon.engine import Engine, Faulted
 from sidecar.daemon.first_limits import limits_to_bind, refuse_lacking, tell_brakes
@@ -39,6 +39,7 @@ from sidecar.daemon.histories import Histories
 from sidecar.daemon.last_good import keep
 from sidecar.daemon.names import unknown_names
 from sidecar.daemon.outlet import WHOLE
+from sidecar.daemon.own_rules import RuleFaults
 from sidecar.daemon.recovery import Recovered, new_manager, rebuild, recover, restored, state_of
 from sidecar.daemon.snapshot_writer import SnapshotWriter, shout_of_hanging, tell_of_disk
 from sidecar.daemon.start_terms import terms_of, with_terms
@@ -91,7 +92,8 @@ class Sidecar:
         self._now: Callable[[], datetime] = exchange_clock or clock.now
         self._rebuild_state = rebuild_state
         self._path, self._fault = file, fault
-        self._custom = load_custom_rules(config.limits.custom)
+        self._faults = RuleFaults(log, clock.wall)
+        self._custom = load_custom_rules(config.limits.custom, self._faults)
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()
         self._is_up = False
@@ -254,7 +256,7 @@ class Sidecar:
 
     def _use(self, terms: StartTerms) -> None:
         self.config = with_terms(self._file, terms)
-        self._custom = load_custom_rules(self.config.limits.custom)
+        self._custom = load_custom_rules(self.config.limits.custom, self._faults)
 
     def _with_terms(self, recovered: Recovered) -> Recovered:
         """The manager under the terms of this start: the file's, or those of before while the file's wait."""
@@ -327,6 +329,7 @@ class Sidecar:
                     rest,
                     group,
                     file=self._file,
+                    sources=sources_of(self._custom),
                     path=self._path,
                     reread=self._reread,
                     log_state=self._log_state,
