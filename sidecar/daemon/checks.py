@@ -29,7 +29,7 @@ from sidecar.daemon.limits_today import (
 )
 from sidecar.daemon.names import unknown_names
 from sidecar.daemon.own_rules import Trials
-from sidecar.daemon.places import unusable_places
+from sidecar.daemon.places import shut_out_of, unusable_places
 from sidecar.daemon.preflight import Finding
 from sidecar.daemon.previews import sold_today
 from sidecar.daemon.survey import (
@@ -104,6 +104,15 @@ def _offline(config: Config) -> list[Finding]:
             f" only root and the sidecar's own user may, which is {os.getuid()} here; name all of them in it"
         )
         found.append(Finding("warning", "BOT_MAY_NOT_ASK", text))
+    unreached, place = shut_out_of(config.server)
+    if unreached:
+        names = ", ".join(map(str, sorted(unreached)))
+        text = (
+            f"user {names} may ask, and cannot enter {place}, on the way to server.order_socket (a start makes"
+            " directories for its own user alone); make it beforehand, owned by the sidecar's user, of a group that they"
+            " share, mode 0750"
+        )
+        found.append(Finding("warning", "SOCKET_SHUT", text))
     try:
         load_custom_rules(config.limits.custom)
     except Misuse as fault:
