@@ -109,7 +109,7 @@ def _offline(config: Config) -> list[Finding]:
         names = ", ".join(map(str, sorted(unreached)))
         text = (
             f"user {names} may ask, and cannot enter {place}, on the way to server.order_socket (a start makes"
-            " directories for its own user alone); make it beforehand, owned by the sidecar's user, of a group that they"
+            " directories for its own user alone); make it first, owned by the sidecar's user, of a group that they"
             " share, mode 0750"
         )
         found.append(Finding("warning", "SOCKET_SHUT", text))
