@@ -34,4 +34,4 @@ HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
   CMD ["risk-sidecar", "status", "--json", "--order-socket", "/run/risk-sidecar/order.sock"]
 USER 10001:10001
 ENTRYPOINT ["risk-sidecar"]
-CMD ["run", "--config", "/etc/risk-sidecar/config.toml"]
+CMD ["run", "--config", "/etc/risk-sidecar/config.toml", "--state-dir", "/var/lib/risk-sidecar"]

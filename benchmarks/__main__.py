@@ -5,8 +5,8 @@ from decimal import Decimal
 from itertools import cycle
 from statistics import median
 
+from benchmarks import brakes, peer
 from benchmarks import desk as bench_desk
-from benchmarks import peer
 from benchmarks.measure import each_ns, machine, summary
 from sidecar.core.judging.judge import compile_plan
 from sidecar.core.risk_manager import RiskManager
@@ -64,6 +64,7 @@ def main() -> None:
         )
     print("\ntick: quote → marks, PnL, exposure, loss limits")
     print(f"  20 positions, 50 open orders                 {summary(ticks(manager, rounds))}")
+    brakes.show(rounds)
 
 
 if __name__ == "__main__":

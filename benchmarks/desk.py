@@ -102,12 +102,12 @@ LIMITS: Final = Limits.model_validate(
 )
 
 
-def desk(open_orders: int, *, with_var: bool = True) -> RiskManager:
+def desk(open_orders: int, *, with_var: bool = True, limits: Limits = LIMITS) -> RiskManager:
     """A manager with positions in 20 coins and this many resting orders spread over them; value at risk
     is computed, from a year of daily prices, or given by a stand-in.
     """
     tracker = PositionTracker()
-    manager = RiskManager(LIMITS, tracker, clock=Clock())
+    manager = RiskManager(limits, tracker, clock=Clock())
     if not with_var:
         manager.desk.portfolio_risk = FixedRisk()
     products = tuple(product(base) for base in names())

@@ -90,7 +90,17 @@ def register(directory: Path, places: dict[str, str]) -> None:
 
 
 def _of_file(path: Path, of: str) -> Place:
-    return _of_config(configuration(path, None), of)
+    """Of a faulty file, the places of the last good one, by which a sidecar may run on."""
+    try:
+        return _of_config(configuration(path, None), of)
+    except Misuse as fault:
+        from sidecar.daemon.last_good import Given, last_good  # noqa: PLC0415 - seldom needed
+
+        try:
+            return _of_config(last_good(Given(path), fault), of)
+        except Misuse:
+            text = f"{fault}; or name the sidecar's socket with --control-socket or --order-socket"
+            raise Misuse(text) from None
 
 
 def _of_config(config: "Config", of: str) -> Place:

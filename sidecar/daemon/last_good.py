@@ -57,9 +57,9 @@ def last_good(given: Given, fault: Misuse) -> Config:
     """
     directory, is_known = state_directory_of(given.file, (*given.others, *given.places))
     place = StateDirectory(directory)
-    if not place.configuration.exists():
+    if not _is_there(place.configuration):
         reasons = []
-        if place.state.exists():
+        if _is_there(place.state):
             reasons.append(f"{directory} holds no last good configuration yet")
         if not is_known:
             reasons.append(f"its state directory is not known, and {directory} has none; {NAME_IT}")
@@ -71,6 +71,15 @@ def last_good(given: Given, fault: Misuse) -> Config:
         return _config_of(kept, place.configuration, given, directory)
     except Misuse as reason:
         raise Misuse(f"{fault}\nnor the last good configuration: {reason}") from None
+
+
+def _is_there(path: Path) -> bool:
+    """What another user may not look for is not there for that user."""
+    try:
+        path.lstat()
+    except OSError:
+        return False
+    return True
 
 
 def _see_it_is_of(kept: KeptConfiguration, file: Path, path: Path) -> None:

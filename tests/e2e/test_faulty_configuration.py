@@ -139,6 +139,12 @@ def broken_by(desk, how):
         desk.write("[limits]\nmax_leverage = -1\nmax_order_notionl = 5\n")
     elif how == "no key":
         desk.file.write_text(LIMITS)
+    elif how == "a key that is not there":
+        desk.file.write_text(
+            desk.file.read_text().replace("key_file = ", 'key_file = "/no/such" # ')
+        )
+    elif how == "a rule that is not there":
+        desk.write(LIMITS + 'custom = ["no_such_module:rule"]\n')
     elif how == "override":
         return ("--set", "limits.max_leverage=-1")
     return ()
@@ -151,6 +157,8 @@ def broken_by(desk, how):
         ("missing", ["no such file"]),
         ("unknown keys and bad limits", ["limits.max_leverage", "did you mean max_order_notional"]),
         ("no key", ["coinbase.key_file is not set"]),
+        ("a key that is not there", ["/no/such"]),
+        ("a rule that is not there", ["custom rule 'no_such_module:rule'"]),
         ("override", ["limits.max_leverage"]),
     ],
 )
@@ -174,6 +182,7 @@ def test_with_a_position_it_starts_reduce_only_tells_every_fault_and_a_good_file
         log = (held.directory / "log").read_text()
         assert all(words in log for words in told)
         assert held.kept.read_bytes() == before
+        assert held.tried("status").returncode == 0  # operators find its socket all the same
         if how == "override":  # it is of the command line, which only another start changes
             with pytest.raises(AskFailed, match=r"limits\.max_leverage"):
                 operator.ask("reload", reason="the same")
@@ -213,6 +222,7 @@ def test_a_state_directory_that_the_file_no_longer_tells_is_named_on_the_command
     assert "name the directory with --state-dir" in refusal(held.tried("run"))
     with held.running("--state-dir", "elsewhere") as operator:
         assert "CONFIG" in causes(operator)
+        assert "name the sidecar's socket with --control-socket" in refusal(held.tried("status"))
 
 
 def test_check_and_rebuild_stay_refused(held):

@@ -157,6 +157,8 @@ def test_the_image_runs_as_a_fixed_user_with_its_state_in_a_volume():
         "run",
         "--config",
         "/etc/risk-sidecar/config.toml",
+        "--state-dir",  # so that a start finds its state though the file cannot be read
+        "/var/lib/risk-sidecar",
     ]
 
 

@@ -55,28 +55,25 @@ def run(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     given = [*(overrides or ()), *places]
 
     def reread() -> "Config":
-        read = configuration(file, given)
-        if read.coinbase.key_file is None:
-            raise Misuse("coinbase.key_file is not set; name the key file that Coinbase gave you")
+        return configuration(file, given)
+
+    def reread_whole() -> "Config":  # a file with which the next start would fail lifts nothing
+        _key_of(read := reread())
         return read
 
     with interruptible():
         from sidecar.daemon.last_good import Given, last_good  # noqa: PLC0415 - as of _serve
 
-        fault = None
         try:
             settings = reread()
-            key = _key_of(settings)
-        except Misuse as error:
+            start, again = _Start(settings, _key_of(settings), file, None, rebuild), reread
+        except Misuse as fault:
             if rebuild:
                 raise
-            fault = error
-            settings = last_good(Given(file, tuple(places), tuple(overrides or ())), error)
-            try:
-                key = _key_of(settings)
-            except Misuse as other:
-                raise Misuse(f"{error}\nnor the last good configuration: {other}") from None
-        run_loop(_serve(_Start(settings, key, file, fault, rebuild), reread, as_json=as_json))
+            settings = last_good(Given(file, tuple(places), tuple(overrides or ())), fault)
+            start = _Start(settings, _other_key(settings, fault), file, fault, rebuild)
+            again = reread_whole
+        run_loop(_serve(start, again, as_json=as_json))
 
 
 class _Start(NamedTuple):
@@ -94,9 +91,20 @@ def _key_of(settings: "Config") -> "ApiKey":
     from sidecar.coinbase.auth import load_key  # noqa: PLC0415 - half a second to import
     from sidecar.custom_rules import load_custom_rules  # noqa: PLC0415
 
-    assert settings.coinbase.key_file is not None, "no configuration without a key is kept"
+    if settings.coinbase.key_file is None:
+        raise Misuse("coinbase.key_file is not set; name the key file that Coinbase gave you")
     load_custom_rules(settings.limits.custom)
     return load_key(settings.coinbase.key_file)
+
+
+def _other_key(settings: "Config", fault: Misuse) -> "ApiKey":
+    """That of the last good configuration, where the file has this fault. Raises Misuse."""
+    try:
+        return _key_of(settings)
+    except Misuse as other:
+        if str(other) == str(fault):  # both name the same key
+            raise
+        raise Misuse(f"{fault}\nnor the last good configuration: {other}") from None
 
 
 async def _serve(start: _Start, reread: "Callable[[], Config]", *, as_json: bool) -> None:

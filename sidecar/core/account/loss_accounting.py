@@ -362,6 +362,7 @@ class LossAccounting:
     def forget_strategy(self, strategy_id: str) -> None:
         """No loss of the strategy's own is counted any more."""
         if self.windows is not None:
+            self._changed()
             for period in self.windows.periods:
                 period.by_strategy.pop(strategy_id, None)
 

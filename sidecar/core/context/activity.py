@@ -30,16 +30,21 @@ class Notional:
     `total` of all parts, USD.
     """
 
-    __slots__ = ("parts", "total")
+    __slots__ = ("_begins", "_ends", "_window", "parts", "total")
 
     def __init__(self, parts: Iterable[tuple[datetime, Decimal]] = ()) -> None:
         self.parts = deque(parts)
         self.total = sum((usd for _, usd in self.parts), ZERO)
+        # The part that the last approval lies in, of a window of this length: nearly every approval lies there too.
+        self._window = timedelta()
+        self._begins = self._ends = BEGAN
 
     def within(self, window: timedelta, now: datetime) -> Decimal:
         """USD approved within the window that ends now. It tidies up nothing."""
-        since, left = now - window, self.total
-        for at, usd in self.parts:
+        since, left, parts = now - window, self.total, self.parts
+        if not parts or parts[0][0] > since:  # as nearly always
+            return left
+        for at, usd in parts:
             if at > since:
                 break
             left -= usd
@@ -50,10 +55,26 @@ class Notional:
         while parts and parts[0][0] <= since:
             self.total -= parts.popleft()[1]
         self.total += usd
+        if self._is_in_last_part(window, now):
+            last, more = parts[-1]
+            parts[-1] = (max(last, now), usd + more)
+        else:
+            parts.append((now, usd))
+
+    def _is_in_last_part(self, window: timedelta, now: datetime) -> bool:
+        """Whether the approval before lies in the same part. Otherwise this one's part is the last from now on."""
+        parts = self.parts
+        if parts and window != self._window:
+            self._note_part(window, parts[-1][0])
+        if parts and self._begins <= now < self._ends:
+            return True
+        self._note_part(window, now)
+        return False
+
+    def _note_part(self, window: timedelta, at: datetime) -> None:
         length = max(window / PARTS, timedelta.resolution)
-        if parts and (now - BEGAN) // length == (parts[-1][0] - BEGAN) // length:
-            now, usd = max(now, parts[-1][0]), usd + parts.pop()[1]
-        parts.append((now, usd))
+        self._window, self._begins = window, BEGAN + (at - BEGAN) // length * length
+        self._ends = self._begins + length
 
     def clears_at(self, excess: Decimal, window: timedelta, now: datetime) -> datetime | None:
         """When so many USD have left the window; None where it never holds as many."""
@@ -82,10 +103,13 @@ class Activity:
 
     def add(self, name: str, setting: Rate | Quota, usd: Decimal, now: datetime) -> None:
         """Remember an approval of this notional."""
-        if isinstance(setting, Quota):
-            self.notional.setdefault(name, Notional()).add(usd, setting.window, now)
-        else:
+        if not isinstance(setting, Quota):
             self.note(name, setting, now)
+            return
+        known = self.notional.get(name)
+        if known is None:
+            known = self.notional[name] = Notional()
+        known.add(usd, setting.window, now)
 
     def count(self, name: str, rate: Rate, now: datetime) -> int:
         """Approvals within the window that ends now; never more than `rate.count`."""
@@ -119,9 +143,9 @@ class Activity:
 
     def note(self, name: str, rate: Rate, now: datetime) -> None:
         """Remember an approval."""
-        times = self.windows.get(name)
-        if times is None or times.maxlen != rate.count:
-            times = self.windows[name] = deque(times or (), maxlen=rate.count)
+        times, count = self.windows.get(name), rate.count
+        if times is None or times.maxlen != count:
+            times = self.windows[name] = deque(times or (), maxlen=count)
         since = now - rate.window
         while times and times[0] <= since:
             times.popleft()

@@ -15,8 +15,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sidecar.core.account import losses
-from sidecar.core.account.losses import AT_MARKS, PERIOD_OF, Loss, Shift, Way
+from sidecar.core.account.losses import AT_MARKS, PERIOD_OF, ROUNDING, Loss, Shift, Way
 from sidecar.core.account.margin import margin_drawdown
+from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.guards.stale_marks import StaleMarks
 from sidecar.core.vocabulary.limit_settings import LossLimit
@@ -25,6 +26,7 @@ from sidecar.core.vocabulary.money import ONE, ZERO, ratio
 
 # The unrealised loss of contracts alone: it has no window and no settled part.
 MARGIN: Final = "MARGIN_DRAWDOWN"
+NO_ROOM: Final = Decimal("-Inf")
 
 
 # The share of its limit below which a loss ends a confirmed cause that nothing else latches. A figure that stands at
@@ -35,11 +37,9 @@ ENDS_BELOW: Final = Decimal("0.9")
 
 @cache
 def ended_by(limit: LossLimit) -> LossLimit:
-    """The loss below which a confirmed cause ends that lasts as long as the loss itself."""
-    if limit.ratio is not None:
-        return LossLimit(ratio=limit.ratio * ENDS_BELOW)
-    assert limit.usd is not None
-    return LossLimit(usd=limit.usd * ENDS_BELOW)
+    """The loss below which a confirmed cause ends that lasts as long as the loss itself: all of those are shares."""
+    assert limit.ratio is not None, "a limit in USD latches"
+    return LossLimit(ratio=limit.ratio * ENDS_BELOW)
 
 
 @cache
@@ -82,6 +82,11 @@ class BoundLoss(Struct, frozen=True):
         return self.unprinted.crosses(self.limit)
 
     @property
+    def room(self) -> Decimal:
+        """How much more may be lost, as the books tell it, before the limit is reached, USD; not a rounding less."""
+        return self.loss.room(self.limit) - ROUNDING * self.loss.base
+
+    @property
     def used(self) -> Decimal:
         """The share of its limit that is used."""
         return ratio(self.loss.measured(self.limit), self.limit.ratio or self.limit.usd or ONE)
@@ -97,6 +102,35 @@ class BoundLoss(Struct, frozen=True):
         if self.loss.crosses(self.limit):
             return f"{what} of {self.loss.text()} has reached {self.limit}"
         return f"{what} of {self.loss.text()} may be {self.most.text()}, which reaches {self.limit}"
+
+
+class Quiet(Struct, frozen=True):
+    """The net PnL above which no loss is beyond its limit, USD: of the account, and of keys and strategies that have
+    limits of their own.
+    """
+
+    account: Decimal
+    keys: tuple[tuple[str, Decimal], ...] = ()
+    strategies: tuple[tuple[str, Decimal], ...] = ()
+
+    def holds(self, tracker: PositionTracker) -> bool:
+        """Whether all stand above it."""
+        account = tracker.account
+        if account.net_pnl <= self.account:
+            return False
+        for key, least in self.keys:
+            if account.net_pnl_of(key) <= least:
+                return False
+        for name, least in self.strategies:  # noqa: SIM110 - at every tick
+            if net_pnl_of_strategy(tracker, name) <= least:
+                return False
+        return True
+
+
+def net_pnl_of_strategy(tracker: PositionTracker, name: str) -> Decimal:
+    """By its own books; one without books has neither won nor lost."""
+    book = tracker.strategies.get(name)
+    return ZERO if book is None else book.net_pnl
 
 
 class LossBounds:
@@ -148,24 +182,25 @@ class LossBounds:
             if windows is not None and windows.rolling_of(one.window) is not None:
                 yield self.of("LOSS_IN", one.loss, now, window=one.window)
 
-    def quiet_above(self) -> Decimal | None:
-        """The net PnL above which no limit on the account's losses is crossed, USD; None where that does not
-        tell: limits of products and strategies, or no equity to take ratios of.
-        """
-        limits, tracker = self.desk.limits, self.desk.tracker
-        scoped = (*limits.product.values(), *limits.strategy.values())
-        if any(True for one in scoped for _ in in_periods(one)):
-            return None
-        bounded = [
-            *(bound for bound in self.bounded(None) if bound.code != MARGIN),
-            *self._rolling(None),
-        ]
-        if any(bound.lacks_equity for bound in bounded):
-            return None
-        net = tracker.account.net_pnl
-        return max(
-            (net - bound.loss.room(bound.limit) for bound in bounded), default=Decimal("-Inf")
-        )
+    def quiet_above(self) -> "Quiet | None":
+        """The net PnL above which no limit on a loss is crossed; None where there is no equity to take ratios of."""
+        tracker, account = self.desk.tracker, NO_ROOM
+        keys, strategies = dict[str, Decimal](), dict[str, Decimal]()
+        for bound in (*self.bounded(None), *self._rolling(None)):
+            if bound.code == MARGIN:
+                continue
+            if bound.lacks_equity:
+                return None
+            if bound.key is not None:
+                least = tracker.account.net_pnl_of(bound.key) - bound.room
+                keys[bound.key] = max(least, keys.get(bound.key, NO_ROOM))
+            elif bound.strategy_id is not None:
+                name = bound.strategy_id
+                least = net_pnl_of_strategy(tracker, name) - bound.room
+                strategies[name] = max(least, strategies.get(name, NO_ROOM))
+            else:
+                account = max(account, tracker.account.net_pnl - bound.room)
+        return Quiet(account, tuple(keys.items()), tuple(strategies.items()))
 
     def loses_margin(self) -> bool:
         """Whether the loss of contracts is beyond its limit, which is set, as the books tell it."""

@@ -22,7 +22,6 @@ confirmed (confirmation.py).
 
 from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Final, Literal
 
 from msgspec.structs import replace
@@ -35,7 +34,7 @@ from sidecar.core.context.state import Cause
 from sidecar.core.context.tightening import loosen, tighten
 from sidecar.core.guards.adding_orders import AddingOrders
 from sidecar.core.guards.confirmation import CUMULATIVE, Confirmation
-from sidecar.core.guards.loss_bounds import ENDS_BELOW, MARGIN, BoundLoss, LossBounds
+from sidecar.core.guards.loss_bounds import ENDS_BELOW, MARGIN, BoundLoss, LossBounds, Quiet
 from sidecar.core.guards.pending_breach import PendingBreach
 from sidecar.core.guards.stale_marks import StaleMarks
 from sidecar.core.liquidation.liquidator import Liquidator
@@ -77,8 +76,8 @@ class LossWatch:
         self.confirmation = Confirmation(desk, settings, self.bounds)
         self.trigger: Liquidate | None = None
         self.episodes = 0
-        self._quiet_at: tuple[int, Limits] | None = None  # the inputs of the next
-        self._quiet_above: Decimal | None = None
+        self._quiet_at: tuple[int, int, Limits] | None = None  # the inputs of the next
+        self._quiet_above: Quiet | None = None
 
     # --- Judged on every fact ---------------------------------------------------------------------
 
@@ -102,18 +101,18 @@ class LossWatch:
         return actions
 
     def _is_quiet(self) -> bool:
-        """Whether no cause is in force or pending, the net PnL is above all that limits on the account allow, and
-        contracts have not lost their margin: then no loss has to be judged.
+        """Whether no cause is in force or pending, the net PnL is above all that limits allow, and contracts have not
+        lost their margin: then no loss has to be judged.
         """
         desk, accounting = self.desk, self.desk.tracker.loss_accounting
         if desk.state.causes or self.pending or self.stale_marks.stale or accounting.is_ambiguous:
             return False
         if desk.limits.max_margin_drawdown is not None and self.bounds.loses_margin():
             return False
-        known = (accounting.version, desk.limits)
+        known = (accounting.version, desk.tracker.books.listings, desk.limits)
         if self._quiet_at != known:
             self._quiet_at, self._quiet_above = known, self.bounds.quiet_above()
-        return self._quiet_above is not None and desk.tracker.account.net_pnl > self._quiet_above
+        return self._quiet_above is not None and self._quiet_above.holds(desk.tracker)
 
     def _tell_latches(self) -> None:
         """The windows begin anew by themselves once a transfer lifts the account, unless a latch is set."""

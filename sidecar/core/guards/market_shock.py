@@ -52,18 +52,12 @@ class Coin(Struct):
         settings: Settings,
         now: datetime,
         stands: timedelta,
-    ) -> bool:
-        """Take the mark if this is a new second; whether it is. `stands`: for how long a price does without the next
-        one.
-        """
+    ) -> None:
+        """Take the mark of a new second. `stands`: for how long a price does without the next one."""
         second = int(now.timestamp())
-        if second == self.second:
-            return False
         if second < self.second:  # the clock was set back
             self.recent, self.highs = [], []
-        if (
-            self.highs and self.highs[-1][0] == self.second
-        ):  # the price that stood at the last sample
+        if self.highs and self.highs[-1][0] == self.second:  # it stood at the last sample
             until = min(second, self.second + int(stands.total_seconds()))
             self.highs[-1] = (until, self.highs[-1][1])
         self.second = second
@@ -76,13 +70,11 @@ class Coin(Struct):
             self.fallen_since, self.samples = self.fallen_since or now, self.samples + 1
         else:
             self.fallen_since, self.samples = None, 0
-        return True
 
     def stood_within(self, shock: MarketShock, now: datetime, stands: timedelta) -> bool:
         """Whether a price of it stood within the window: it counts, though it has not been quoted since a restart."""
-        if not self.highs:
-            return False
-        return int(now.timestamp()) - self.highs[-1][0] <= (shock.window + stands).total_seconds()
+        since = int(now.timestamp()) - (shock.window + stands).total_seconds()
+        return bool(self.highs) and self.highs[-1][0] >= since
 
     def _stand(self, second: int, settings: Settings) -> None:
         """The lowest of so many samples, over so long, is a price at which it has stood."""
@@ -120,13 +112,14 @@ class MarketShockWatch:
             return
         usd, is_news = self.desk.tracker.marks.usd, False
         named = None if shock.products is None else self._followed(shock, now)
+        second = int(now.timestamp())
         for key in keys:
+            if key in coins and coins[key].second == second:  # it has its sample, as at most ticks
+                continue
             if (self._is_coin(key) if named is None else key in named) and (mark := usd(key)):
                 coin = coins.setdefault(key, Coin())
-                is_news |= (
-                    coin.sample(mark, shock, self.watch.settings, now, self.desk.max_mark_age)
-                    and coin.fallen_since is not None
-                )
+                coin.sample(mark, shock, self.watch.settings, now, self.desk.max_mark_age)
+                is_news |= coin.fallen_since is not None
         if is_news:
             self._judge(shock, now, actions)
 

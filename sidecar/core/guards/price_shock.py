@@ -82,9 +82,8 @@ class PriceShockWatch:
         books = self.desk.tracker.books
         self.market.look(books.remarked, now, actions)
         for key in sorted(books.remarked):
-            mark = self.desk.tracker.marks.usd(key)
             for scope, shock in self._settings(key):
-                if mark:
+                if mark := self.desk.tracker.marks.usd(key):
                     self._judge(key, mark, scope, shock, now, actions)
         books.remarked.clear()
         return actions

@@ -1,9 +1,10 @@
 """Counting: the windows that a plain order counts in when it is approved, at a glance. No I/O."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from math import ceil
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -13,10 +14,13 @@ from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.judge import Plan
 from sidecar.core.judging.rules import activity
 from sidecar.core.judging.rules.rule import ScopedLimit
+from sidecar.core.judging.table import NO_LIMIT
 from sidecar.core.vocabulary.events import Asker
-from sidecar.core.vocabulary.limit_settings import Rate
+from sidecar.core.vocabulary.limit_settings import Quota, Rate
 from sidecar.core.vocabulary.money import ZERO
 from sidecar.core.vocabulary.orders import Order, fingerprint
+
+ASKERS_MAX: Final = 1_000  # whose bots are remembered
 
 
 class RateWindow(Struct, frozen=True):
@@ -40,6 +44,16 @@ class LikeWindow(Struct, frozen=True):
     own: str
 
 
+class QuotaWindow(Struct, frozen=True):
+    """A window of notional, of all orders or of the bot alone: the limit, and from where on it warns, USD."""
+
+    name: str
+    quota: Quota
+    window: timedelta
+    level: Decimal
+    near: Decimal
+
+
 class OfBot(Struct, frozen=True):
     """The windows that the orders of a bot count in, and its share of open orders: the number from which on a rule
     warns. `counted`: the windows of rates, as an approval counts there; `own`: the
@@ -48,6 +62,7 @@ class OfBot(Struct, frozen=True):
 
     rates: tuple[RateWindow, ...]
     likes: tuple[LikeWindow, ...]
+    quotas: tuple[QuotaWindow, ...]
     open: tuple[tuple[Place, int], ...]
     counted: tuple[Counted, ...]
     own: tuple[Counted, ...]
@@ -71,16 +86,23 @@ class Counting:
             bounds(activity.identical_of_bot),
         )
         self._open = bounds(activity.open_orders_of_bot)
-        self._has_shares = bool(self._rate_parts or self._like_parts or self._open)
+        self._quotas, self._quota_parts = (
+            bounds(activity.notional_in),
+            bounds(activity.notional_in_of_bot),
+        )
+        parts = (self._rate_parts, self._like_parts, self._quota_parts, self._open)
+        self._has_shares = any(parts)
         self._known: dict[str, OfBot] = {}
+        self._askers: dict[Asker | None, tuple[str, OfBot]] = {}
         self.most_alive = activity.most_alive(desk.limits.max_share_of_limits)
 
     def windows(
         self, order: Order, now: datetime, asker: Asker | None
-    ) -> tuple[Counted, ...] | None:
-        """Where its approval counts; None where a window, or a bot's share, is nearly full."""
-        bot = self._orders.bot_of(asker) if self._has_shares else ""
-        of_bot = self._known.get(bot) or self._of(bot)
+    ) -> tuple[tuple[Counted, ...], tuple[QuotaWindow, ...]] | None:
+        """Where its approval counts by its number, and where by its notional; None where a window of a number, or a
+        bot's share, is nearly full.
+        """
+        bot, of_bot = self._askers.get(asker) or self._bot_of(asker)
         reaches = self._activity.reaches
         for place, near in of_bot.open:
             if self._open_now.get(place, 0) >= near:
@@ -92,7 +114,7 @@ class Counting:
             ):
                 return None
         if not of_bot.likes:
-            return of_bot.counted + of_bot.own
+            return of_bot.counted + of_bot.own, of_bot.quotas
         counted, own = of_bot.counted, of_bot.own
         likeness = fingerprint(order)
         for like in of_bot.likes:  # the last first
@@ -108,7 +130,28 @@ class Counting:
                     return None
                 own = ((its, part, ZERO), *own)
             counted = ((name, rate, ZERO), *counted)
-        return counted + own
+        return counted + own, of_bot.quotas
+
+    def room(
+        self, quotas: tuple[QuotaWindow, ...], notional: Decimal, now: datetime
+    ) -> Decimal | None:
+        """How much may be approved within these windows, USD; None where this much makes a limit warn."""
+        room, approved = NO_LIMIT, self._activity.notional
+        for one in quotas:
+            known = approved.get(one.name)
+            used = ZERO if known is None else known.within(one.window, now)
+            if used + notional >= one.near:
+                return None
+            left = one.level - used
+            room = min(room, left)
+        return room
+
+    def _bot_of(self, asker: Asker | None) -> tuple[str, OfBot]:
+        bot = self._orders.bot_of(asker) if self._has_shares else ""
+        if len(self._askers) >= ASKERS_MAX:  # names may be made up anew with every connection
+            self._askers.clear()
+        found = self._askers[asker] = (bot, self._known.get(bot) or self._of(bot))
+        return found
 
     def _of(self, bot: str) -> OfBot:
         """The windows of this bot's orders: there are few bots, for names that may be made up count for none."""
@@ -128,9 +171,16 @@ class Counting:
             part = like_parts[place] if like_parts else None
             share, own = (None, "") if part is None else (part.rate, f"{ONE_OF_MANY}{part.window}|")
             likes.append(LikeWindow(f"{bound.window}|", bound.rate, share, own))
+        quotas = [(bound.window, bound) for bound in self._quotas]
+        if bot:
+            quotas += [(f"{bound.window}|{bot}", bound) for bound in self._quota_parts]
         found = self._known[bot] = OfBot(
             rates=tuple(rates),
             likes=tuple(reversed(likes)),
+            quotas=tuple(
+                QuotaWindow(name, one.quota, one.quota.window, one.level, one.warn_level)
+                for name, one in quotas
+            ),
             open=tuple(
                 ((bot, one.kind, self._place[one.kind]), ceil(one.warn_level) - 1) for one in opens
             ),

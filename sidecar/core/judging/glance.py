@@ -22,7 +22,7 @@ from sidecar.core.account.working import Leg
 from sidecar.core.context.activity import Counted
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.judging.candidate import UNLIMITED, Candidate
-from sidecar.core.judging.counting import Counting
+from sidecar.core.judging.counting import Counting, QuotaWindow
 from sidecar.core.judging.headroom import Headroom, Headrooms
 from sidecar.core.judging.judge import Plan, is_broken
 from sidecar.core.judging.rules import (
@@ -69,6 +69,8 @@ FIGURES: Final[frozenset[Callable[[Candidate, ScopedLimit], Row | None]]] = froz
         activity.identical_of_bot,
         activity.rate,
         activity.rate_of_bot,
+        activity.notional_in,
+        activity.notional_in_of_bot,
         activity.open_orders_of_bot,
         hours.outside,
         market.beyond_touch,
@@ -145,9 +147,9 @@ class Glance:
         if room is None or not room.fresh_from <= now <= room.fresh_until:
             return None
         price = self._price(order, room)
-        if price is None or (windows := self._counting.windows(order, now, asker)) is None:
+        if price is None or (counted := self._counting.windows(order, now, asker)) is None:
             return None
-        return self._seen(order, price, room, windows)
+        return self._seen(order, price, room, *counted, now)
 
     def _is_plain(self, order: Order, now: datetime) -> bool:
         """New, of one size and at most one price, on the grid and within Coinbase's range."""
@@ -183,12 +185,14 @@ class Glance:
         meets = theirs is not None and (theirs <= price if is_buy else theirs >= price)
         return None if meets or price <= ZERO else price
 
-    def _seen(
+    def _seen(  # noqa: PLR0913, PLR0917 - a verdict is all of these
         self,
         order: Order,
         price: Decimal,
         room: Headroom,
         windows: tuple[Counted, ...],
+        quotas: tuple[QuotaWindow, ...],
+        now: datetime,
     ) -> Seen | None:
         """Its figures, if they keep every limit."""
         size, side, product = order.base_size, order.side, self._product
@@ -214,7 +218,14 @@ class Glance:
         warnings = self._warnings(room, size, notional, money) if speaks else ()
         if warnings is None:
             return None
-        by_worth = table.room_worth / worth
+        room_worth = table.room_worth
+        if quotas:
+            allowed = self._counting.room(quotas, notional, now)
+            if allowed is None:
+                return None
+            room_worth = min(room_worth, allowed)
+            windows = (*windows, *[(one.name, one.quota, notional) for one in quotas])
+        by_worth = room_worth / worth
         rooms = (table.room_open, table.room_whole, by_worth, funds, self._largest)
         most = min(rooms)
         if table.money is not None:

@@ -58,6 +58,7 @@ NOT_SAVED: dict[str, str] = {
     "RiskHistory.changed": "every series is looked at anew", "RiskHistory.period": CACHE,
     "RiskManager._prepared_at": CACHE, "Streaks._judged": CACHE,
     "RiskManager._undelivered": "what a refused fact left to say; the causes behind it are saved",
+    "Notional._begins": CACHE, "Notional._ends": CACHE, "Notional._window": CACHE,
     "RiskManager.judged": "a version of the tracker; saved as whether all was judged",
     "Scope._routes": CACHE, "UsdcPegWatch._listings": CACHE, "UsdcPegWatch._pairs": CACHE,
 }  # fmt: skip

@@ -216,3 +216,9 @@ def test_a_socket_path_that_would_be_too_long_stays_as_it_was(place, monkeypatch
     keep(Path("state/configuration.json"), config, Path("risk.toml"))
     found = last_good(Given(Path("risk.toml")), FAULT)
     assert found.server.order_socket == Config().server.order_socket
+
+
+def test_a_place_that_cannot_even_be_looked_at_holds_none(place):
+    with pytest.raises(Misuse) as told:
+        last_good(Given(place / "risk.toml", (f"state.dir={'d' * 5_000}",)), FAULT)
+    assert str(told.value) == str(FAULT)

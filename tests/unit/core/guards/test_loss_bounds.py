@@ -7,8 +7,8 @@ import pytest
 from sidecar.core.account.losses import Loss
 from sidecar.core.guards.loss_bounds import BoundLoss
 from sidecar.core.vocabulary import events as ev
-from tests.decisions import connected, only
-from tests.scenario import D, World
+from tests.decisions import connected, funded, only
+from tests.scenario import FUTURE, D, World, product
 
 ALL: dict[str, Any] = {
     "max_daily_loss": "0.1", "max_drawdown": "9000 USD", "max_cumulative_loss": "0.25",
@@ -147,13 +147,52 @@ def test_only_a_ratio_lacks_equity(base, limit, lacks):
     ],
 )
 def test_above_a_net_pnl_no_limit_of_the_account_is_crossed(limits, above):
-    assert bounds(World(**limits)).quiet_above() == D(above)
+    quiet = bounds(World(**limits)).quiet_above()
+    assert (quiet.keys, quiet.strategies) == ((), ())
+    assert quiet.account == D(above) or D(above) < quiet.account < D(above) + D("1E-9")
+
+
+def test_above_net_pnl_of_keys_and_strategies_no_limit_of_theirs_is_crossed():
+    """The narrowest limit of each counts; a strategy without books has lost nothing."""
+    own = {"max_daily_loss": "0.1", "max_weekly_loss": "9000 USD"}
+    world = World(product={"BTC-USD": own, "BTC-EUR": own}, strategy={"momo": own, "grid": own})
+    world.fill("BUY", 1, 64_000, fee=100, strategy_id="momo")
+    quiet = bounds(world).quiet_above()
+    assert quiet.account == D("-Inf")
+    assert dict(quiet.keys).keys() == {"BTC"}
+    assert dict(quiet.strategies).keys() == {"momo", "grid"}
+    for _, least in (*quiet.keys, *quiet.strategies):
+        assert D(-9_000) <= least < D(-9_000) + D("1E-9")
 
 
 @pytest.mark.parametrize("scope", ["product", "strategy"])
-def test_limits_of_scopes_are_looked_at_every_time(scope):
-    world = World(**only(scope, {"BTC-USD": {"max_daily_loss": "0.1"}}))
-    assert bounds(world).quiet_above() is None
+@pytest.mark.parametrize(("price", "crossed"), [("54000.01", False), (54_000, True)])
+def test_a_loss_of_a_scope_just_at_its_limit_is_judged(scope, price, crossed):
+    name = {"product": "BTC-USD", "strategy": "momo"}[scope]
+    world = World(**only(scope, {name: {"max_daily_loss": "0.1"}}))
+    world.fill("BUY", 1, 64_000, strategy_id="momo")
+    world.quote("BTC-USD", "60000")
+    world.quote("BTC-USD", price)
+    assert bool(world.manager.state.causes) == crossed
+
+
+def test_a_limit_of_a_product_that_is_listed_later_is_looked_at():
+    world = World(products=[product("BTC-USD")], product={"ETH-USD": {"max_daily_loss": "0.01"}})
+    world.quote("BTC-USD", 64_000)
+    world.send(ev.ProductsListed, products=(product("BTC-USD"), product("ETH-USD")))
+    world.quote("ETH-USD", 2_000)
+    world.fill("BUY", 10, 2_000, product_id="ETH-USD")
+    world.quote("ETH-USD", 1_800)
+    assert [cause.scope for cause in world.manager.state.causes.values()] == ["product:ETH-USD"]
+
+
+def test_the_margin_of_contracts_is_no_net_pnl():
+    """Its loss is looked at by itself, at every fact."""
+    world = World(max_margin_drawdown="0.5")
+    world.fill("BUY", 100, 64_000, product_id=FUTURE)
+    funded(world, margin=16_000)
+    assert ("MARGIN_DRAWDOWN", "futures") in bounded(world)
+    assert bounds(world).quiet_above().account == D("-Inf")
 
 
 def test_without_equity_there_is_no_quiet():

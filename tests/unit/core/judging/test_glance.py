@@ -480,3 +480,59 @@ def test_at_the_very_moment_that_something_is_due_no_verdict_is_given():
     world.now = world.manager.due
     event = ev.OrderProposed(at=world.now, body=limit_order("0.1", 63_000))
     assert world.manager.decide(event) is None
+
+
+# --- Notional within a window ---------------------------------------------------------------------
+
+QUOTA = {"usd": 20_000, "window_s": 60}
+
+
+def test_a_quota_of_notional_is_seen_through_and_bounds_the_largest_size():
+    world = quiet(max_notional_in=QUOTA, max_order_notional=100_000)
+    seen, decision = decided(world, limit_order("0.1", 60_000, name="a"))
+    assert seen == decision
+    assert decision.max_base_size == D(20_000) / 60_000 // D("1E-8") * D("1E-8")
+    assert world.manager.desk.activity.notional["MAX_NOTIONAL_IN|all"].total == 6_000
+    seen, decision = decided(world, limit_order("0.1", 60_000, name="b"))
+    assert seen == decision
+    assert decision.max_base_size == D(14_000) / 60_000 // D("1E-8") * D("1E-8")
+
+
+def test_from_where_on_a_quota_warns_the_rules_say_it():
+    """14,000 USD are 70 % of it."""
+    world = quiet(max_notional_in=QUOTA)
+    assert foreseen(world, limit_order("0.2333", 60_000)) is not None
+    assert foreseen(world, limit_order("0.2334", 60_000)) is None
+    assert [one.code for one in world.ask(limit_order("0.2334", 60_000)).warnings] == [
+        "MAX_NOTIONAL_IN"
+    ]
+    assert foreseen(world, limit_order("0.001", 60_000, name="next")) is None
+    world.wait(61)
+    world.quote("BTC-USD", 64_000)
+    assert foreseen(world, limit_order("0.001", 60_000, name="last")) is not None
+
+
+def test_a_bots_share_of_a_quota_is_seen_through_and_counted_as_its_own():
+    world = quiet(max_notional_in=QUOTA, max_share_of_limits="0.5")
+    asker, other = ev.Asker(1001), ev.Asker(1002)
+    seen, decision = decided(world, limit_order("0.1", 60_000, name="a"), asker=asker)
+    assert seen == decision
+    assert decision.max_base_size == D(10_000) / 60_000 // D("1E-8") * D("1E-8")
+    totals = {name: one.total for name, one in world.manager.desk.activity.notional.items()}
+    assert totals == {
+        "MAX_NOTIONAL_IN|all": 6_000,
+        "MAX_SHARE_OF_LIMITS|max_notional_in|all|user 1001": 6_000,
+    }
+    assert foreseen(world, limit_order("0.02", 60_000, name="b"), asker=asker) is None
+    assert foreseen(world, limit_order("0.02", 60_000, name="b"), asker=other) is not None
+
+
+def test_names_that_are_made_up_take_no_memory(monkeypatch):
+    monkeypatch.setattr("sidecar.core.judging.counting.ASKERS_MAX", 2)
+    world = quiet(max_share_of_limits="0.5")
+    for number in range(5):
+        asker = ev.Asker(1001, f"made up {number}")
+        assert decided(world, limit_order("0.01", 63000 - number), asker=asker)[1]
+    (glance,) = (one for _, one in world.manager.approvals._plans.values())
+    assert glance is not None
+    assert len(glance._counting._askers) <= 2
