@@ -15,6 +15,8 @@ _HOMES: Final = {
     "Client": "sidecar.client",
     "RiskManager": "sidecar.library",
     "PositionTracker": "sidecar.library",
+    "AccountFigures": "sidecar.core.context.custom_rule",
+    "OwnRule": "sidecar.core.context.custom_rule",
     "Limits": "sidecar.core.vocabulary.limits",
     "Order": "sidecar.core.vocabulary.orders",
     "Decision": "sidecar.core.vocabulary.decision",
@@ -24,11 +26,13 @@ _HOMES: Final = {
     "ValueAtRisk": "sidecar.config.var",
 }
 __all__ = [
+    "AccountFigures",
     "AsyncClient",
     "Client",
     "Decision",
     "Limits",
     "Order",
+    "OwnRule",
     "PositionTracker",
     "Product",
     "RiskManager",
@@ -40,6 +44,7 @@ __all__ = [
 if TYPE_CHECKING:
     from sidecar.client import AsyncClient, Client
     from sidecar.config.var import ValueAtRisk
+    from sidecar.core.context.custom_rule import AccountFigures, OwnRule
     from sidecar.core.vocabulary.decision import Decision, Violation
     from sidecar.core.vocabulary.errors import SidecarError
     from sidecar.core.vocabulary.limits import Limits

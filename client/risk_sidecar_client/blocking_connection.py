@@ -1,6 +1,7 @@
 """One blocking connection to the sidecar: a line out, a line in."""
 
 import socket
+from contextlib import suppress
 from typing import Self
 
 from risk_sidecar_client.failures import AskFailed
@@ -29,7 +30,8 @@ class Connection:
 
     def exchange(self, request: bytes) -> bytes:
         """The next line after this one went out. Raises OSError, and AskFailed for a line without end."""
-        self._socket.sendall(request)
+        with suppress(BrokenPipeError):  # its last words, why it closed, are there to be read
+            self._socket.sendall(request)
         while b"\n" not in self._rest:
             data = self._socket.recv(65_536)
             if not data:

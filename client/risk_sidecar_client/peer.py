@@ -40,4 +40,6 @@ class Peer(NamedTuple):
             return f"no sidecar listens on {self.path}; start it, or name its order socket"
         if isinstance(error, TimeoutError):
             return f"no answer on {self.path} in time; nothing may be sent"
+        if isinstance(error, BrokenPipeError):  # before a word was heard of it
+            return f"{self.path}: {GONE}; see that user {os.getuid()} is in server.allowed_uids"
         return f"{self.path}: {error.strerror or error}"

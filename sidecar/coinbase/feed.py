@@ -58,13 +58,13 @@ class Feed:
         self._compression = "deflate" if compressed else None
         self._outgoing: asyncio.Queue[Subscribe] = asyncio.Queue(WAITING_MAX)
         self._ending = asyncio.Event()
-        self._reason = ""
+        self.reason = ""  # why the last connection ended
         self.failures = 0  # in a row
 
     async def run(self) -> None:
         """Until cancelled: keep the feed up."""
         while True:
-            await self._connect_once()
+            await self.once()
             await asyncio.sleep(wait_s(self.failures, random.random()))  # noqa: S311
             self.failures += 1
 
@@ -76,7 +76,7 @@ class Feed:
         """Have these of the products told from the beginning, by a new snapshot."""
         self._carry_out(self.session.renew(products, clock.wall()))
 
-    async def _connect_once(self) -> None:
+    async def once(self) -> None:
         """One connection, from its beginning to its end, which is told before it is closed: a silent
         peer takes its time over that.
         """
@@ -95,7 +95,8 @@ class Feed:
                 ping_interval=None,  # Coinbase's heartbeats are the watchdog
             )
         except NOT_CONNECTED as error:
-            self._hand_over(self.session.lost(f"{type(error).__name__}: {error}"))
+            self.reason = f"{type(error).__name__}: {error}"
+            self._hand_over(self.session.lost(self.reason))
             return
         try:
             self._hand_over(self.session.lost(await self._converse(socket)))
@@ -103,7 +104,7 @@ class Feed:
             await _leave(socket)
 
     async def _converse(self, socket: ClientConnection) -> str:
-        self._reason = ""
+        self.reason = ""
         self._carry_out(self.session.opened(clock.wall()))
         async with asyncio.TaskGroup() as group:
             tasks = (
@@ -114,7 +115,7 @@ class Feed:
             await self._ending.wait()
             for task in tasks:
                 task.cancel()
-        return self._reason
+        return self.reason
 
     async def _send(self, socket: ClientConnection) -> None:
         while True:
@@ -163,7 +164,7 @@ class Feed:
             self._hand_over(told)
 
     def _end(self, reason: str) -> None:
-        self._reason = self._reason or reason
+        self.reason = self.reason or reason
         self._ending.set()
 
 

@@ -8,6 +8,7 @@ either.
 """
 
 import asyncio
+import os
 import random  # noqa: TID251 - jitter only: nothing here is replayed
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -25,7 +26,7 @@ from sidecar.coinbase.body import ENCODINGS, Body, json_of
 from sidecar.coinbase.budget import Budget
 from sidecar.coinbase.reading import tables
 from sidecar.coinbase.spare_token import Tokens
-from sidecar.core.vocabulary.errors import SidecarError, Untrusted
+from sidecar.core.vocabulary.errors import Misuse, SidecarError, Untrusted
 
 BROKERAGE: Final = "/api/v3/brokerage"
 TIMEOUT: Final = httpx.Timeout(5.0, connect=3.0)  # seconds; Coinbase answers in tenths of one
@@ -53,6 +54,8 @@ BODY_BYTES_SHOWN: Final = 200
 # For a host without TLS, which is the paper exchange: it trusts no authority, since to read the public
 # authorities takes two hundredths of a second.
 NO_AUTHORITY: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")  # of the environment: authorities to trust
 
 # The errors of the HTTP stack. Not all are httpx's own: a TLS record that cannot be read comes
 # through as ssl.SSLError, which is an OSError, and so is TimeoutError; a name that cannot be one as
@@ -115,7 +118,9 @@ class Rest:
         verify: Any = True,
         wall: Callable[[], float] = clock.wall,
     ) -> None:
-        """`verify`: an SSL context, for a server whose certificate is no public authority's."""
+        """`verify`: an SSL context, for a server whose certificate is no public authority's. Raises Misuse for proxies
+        and certificates of the environment's that cannot be used.
+        """
         self._tokens = None if key is None else Tokens(key)
         self._budget = budget or Budget()
         self._wall = wall
@@ -123,7 +128,7 @@ class Rest:
         self._base_url = base_url.rstrip("/")
         if verify is True and base_url.startswith("http:"):
             verify = NO_AUTHORITY
-        self._http = httpx.AsyncClient(timeout=TIMEOUT, verify=verify)
+        self._http = _http(verify)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -263,6 +268,21 @@ class Rest:
             headers=HEADERS,
             extensions=EXTENSIONS,
         )
+
+
+def _http(verify: Any) -> httpx.AsyncClient:
+    try:
+        return httpx.AsyncClient(timeout=TIMEOUT, verify=verify)
+    except (ImportError, OSError, ValueError) as error:
+        for name in CERTIFICATES:
+            if (place := os.environ.get(name)) is not None and verify is True:
+                raise Misuse(
+                    f"{name} names {place}, which cannot be used for certificates ({error}); name a PEM file, or unset"
+                    f" {name}"
+                ) from None
+        raise Misuse(
+            f"the environment's proxy cannot be used ({error}); fix or unset ALL_PROXY, HTTPS_PROXY and HTTP_PROXY"
+        ) from None
 
 
 def _id_of(row: Mapping[str, Any]) -> str | None:

@@ -5,7 +5,7 @@ The message of a validator has two parts, `what is wrong; the mend`, and never r
 
 import re
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -15,6 +15,8 @@ from sidecar.core.vocabulary.money import (
     is_bounded,
 )
 from sidecar.core.vocabulary.products import PRODUCT_ID
+
+ASSET: Final = re.compile(r"[A-Z0-9]{1,20}")
 
 
 def not_boolean(value: object) -> object:
@@ -35,7 +37,7 @@ def money_sized(value: Decimal) -> Decimal:
 
 
 def _asset(value: str) -> str:
-    if not re.fullmatch(r"[A-Z0-9]{1,20}", value):
+    if not ASSET.fullmatch(value):
         raise ValueError("is not a currency code; write it as Coinbase does, in capitals: BTC")
     return value
 

@@ -33,6 +33,7 @@ from sidecar.core.vocabulary.products import CASH
 SOCKET_PATH_BYTES_MAX: Final = 107  # sun_path of a Unix socket address, less its closing zero
 FOLLOWED_MAX: Final = 500  # more would not fit one subscription
 UID_MAX: Final = 2**32 - 2  # the highest is the kernel's "no such user"
+API: Final = "/api/v3"  # of Coinbase's own addresses: every call adds it
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 # ----------------------------------------------------------------------------------- kinds of value
@@ -98,6 +99,10 @@ def _url(secure: str, plain: str, *, asks: bool = False) -> Callable[[str], str]
             raise ValueError(f"is not an address; write it as {secure}://host")
         if parts.username is not None or parts.fragment or (parts.query and not asks):
             raise ValueError(f"has more than {whole}; write it as {secure}://host")
+        if API in parts.path:
+            raise ValueError(
+                f"has {API} in it, which the sidecar adds; write it as {secure}://host"
+            )
         if parts.scheme == plain and parts.hostname not in LOOPBACK:
             raise ValueError(f"would send secrets in the clear; write {secure}:// instead")
         return value if asks else value.rstrip("/")

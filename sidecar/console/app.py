@@ -18,6 +18,7 @@ from sidecar.console.commands.alert import try_alerts
 from sidecar.console.commands.check import check
 from sidecar.console.commands.demo import demo
 from sidecar.console.commands.flatten import flatten
+from sidecar.console.commands.init import init
 from sidecar.console.commands.journal import replay, show, verify
 from sidecar.console.commands.operate import (
     cancel_all,
@@ -55,7 +56,7 @@ app = typer.Typer(
 )
 # Every verb, by the heading under which `-h` lists it.
 VERBS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
-    "Run": (run, demo, paper),
+    "Run": (init, run, demo, paper),
     "Ask": (validate, status, positions, limits, check),
     "Operate": (
         halt,

@@ -6,6 +6,7 @@ In an operator's words: a person or a script asks here, not a bot that is about 
 import os
 import socket
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -100,7 +101,8 @@ def ask(path: Path, method: str, timeout_s: float = TIMEOUT_S, **params: Any) ->
             peer.settimeout(timeout_s)
             peer.connect(str(path))
             _check_server(peer, path)
-            peer.sendall(msgspec.json.encode(request) + b"\n")
+            with suppress(BrokenPipeError):  # its last words, why it closed, are there to be read
+                peer.sendall(msgspec.json.encode(request) + b"\n")
             line = _line(peer, path)
     except OSError as error:
         raise Misuse(_words(path, error)) from None

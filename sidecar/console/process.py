@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -144,3 +145,13 @@ def forbid_core_dumps() -> None:
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:  # Linux; a core that is piped to a program asks no limit
         prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def as_called(program: str) -> str:
+    """This command for a shell that is anywhere: the program that `make run` installs is on no
+    PATH.
+    """
+    path = Path(program)
+    if path.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m sidecar"
+    return shlex.quote(str(path.absolute())) if os.sep in program else "risk-sidecar"

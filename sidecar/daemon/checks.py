@@ -1,8 +1,7 @@
 """All of `check`: the checks without the network, then those against Coinbase. Sends no order."""
 
 import os
-import stat
-from pathlib import Path
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -13,31 +12,46 @@ from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import CallFailed, Refused, Rest
 from sidecar.config.tables import Config, Server
 from sidecar.core.account.elsewhere import held
+from sidecar.core.context.custom_rule import CustomRule
+from sidecar.core.views import status
 from sidecar.core.vocabulary.brakes import brakes_not_set, lacking
 from sidecar.core.vocabulary.errors import Misuse, Untrusted
 from sidecar.core.vocabulary.limits import OrderLimits
+from sidecar.core.vocabulary.products import Product
 from sidecar.custom_rules import load_custom_rules
 from sidecar.daemon import preflight
+from sidecar.daemon.limits_today import (
+    LimitToday,
+    beyond_sense,
+    exceeded_already,
+    limits_today,
+    too_little,
+)
+from sidecar.daemon.names import unknown_names
+from sidecar.daemon.own_rules import Trials
+from sidecar.daemon.places import shut_out_of, unusable_places
 from sidecar.daemon.preflight import Finding
 from sidecar.daemon.previews import sold_today
 from sidecar.daemon.survey import (
     Holding,
     read_account,
     routes,
-    unlisted,
 )
-from sidecar.own_places import see_own
+from sidecar.daemon.trial import trial_manager
+from sidecar.daemon.try_feeds import try_feeds
 from sidecar.server.listener import own_uids
-from sidecar.storage.directory import JOURNAL
 
 
 class Report(Struct, kw_only=True):
-    """The findings. `products` and `open_orders` are None, and `holdings` empty, where the account
-    was not read.
+    """The findings. `products`, `open_orders` and `equity` are None, `limits` and `holdings` empty, where the account
+    was not read. `places`: the directories of state and sockets, empty where this user may not write there.
     """
 
     findings: list[Finding]
     host: str
+    places: list[str] = []
+    equity: Decimal | None = None
+    limits: list[LimitToday] = []
     products: int | None = None
     open_orders: int | None = None
     holdings: list[Holding] = []
@@ -46,12 +60,16 @@ class Report(Struct, kw_only=True):
 async def look(config: Config) -> Report:
     """All findings that can be had before a start. Raises Misuse where Coinbase cannot be reached."""
     report = Report(findings=_offline(config), host=config.coinbase.rest_url)
+    if all(finding.code != "NOT_ITS_OWN" for finding in report.findings):
+        server = config.server
+        kept = (config.state.dir, server.order_socket.parent, server.control_socket.parent)
+        report.places = list(dict.fromkeys(str(place.absolute()) for place in kept))
     key = _key(config, report.findings)
     if key is None:
         return report
     rest = Rest(config.coinbase.rest_url, key)
     try:
-        await _online(config, rest, report)
+        await _online(config, key, rest, report)
     finally:
         await rest.close()
     return report
@@ -86,6 +104,15 @@ def _offline(config: Config) -> list[Finding]:
             f" only root and the sidecar's own user may, which is {os.getuid()} here; name all of them in it"
         )
         found.append(Finding("warning", "BOT_MAY_NOT_ASK", text))
+    unreached, place = shut_out_of(config.server)
+    if unreached:
+        names = ", ".join(map(str, sorted(unreached)))
+        text = (
+            f"user {names} may ask, and cannot enter {place}, on the way to server.order_socket (a start makes"
+            " directories for its own user alone); make it first, owned by the sidecar's user, of a group that they"
+            " share, mode 0750"
+        )
+        found.append(Finding("warning", "SOCKET_SHUT", text))
     try:
         load_custom_rules(config.limits.custom)
     except Misuse as fault:
@@ -93,35 +120,16 @@ def _offline(config: Config) -> list[Finding]:
     return found + _places(config) + preflight.look_at_alerts(config.alerts.command)
 
 
+def _rules(config: Config, trials: Trials) -> tuple[CustomRule, ...]:
+    """The own rules; none where they cannot be loaded, which is a finding already."""
+    try:
+        return load_custom_rules(config.limits.custom, trials.note)
+    except Misuse:
+        return ()
+
+
 def _places(config: Config) -> list[Finding]:
-    """Why `run` could not write in the directories of state and sockets, or not listen there."""
-    state, server = Path(config.state.dir), config.server
-    places = (state, state / JOURNAL, server.order_socket.parent, server.control_socket.parent)
-    refusals: dict[str, None] = {}  # of several places often the same
-    for place in places:
-        try:
-            _see_place(place)
-        except Misuse as refusal:
-            refusals[str(refusal)] = None
-        except OSError as error:
-            text = f"{place}: {error.strerror}; name a directory that this user may write"
-            refusals[text] = None
-    return [Finding("critical", "NOT_ITS_OWN", text) for text in refusals]
-
-
-def _see_place(place: Path) -> None:
-    """Raises as `see_own` does. A missing directory is made below one that exists."""
-    wanted = found = Path(os.path.realpath(place))
-    while not found.exists():
-        found = found.parent
-    is_users = found.stat().st_uid == os.geteuid()
-    if found == wanted:
-        if is_users or os.geteuid() != 0:  # root looks for the sidecar's user, whose own it may be
-            see_own(found)
-    elif (
-        is_users and not found.stat().st_mode & stat.S_ISVTX
-    ):  # below others' and /tmp a start tells
-        see_own(found)
+    return [Finding("critical", "NOT_ITS_OWN", text) for text in unusable_places(config)]
 
 
 def _shut_out(server: Server) -> set[int]:
@@ -151,7 +159,7 @@ def _key(config: Config, findings: list[Finding]) -> ApiKey | None:
         return None
 
 
-async def _online(config: Config, rest: Rest, report: Report) -> None:
+async def _online(config: Config, key: ApiKey, rest: Rest, report: Report) -> None:
     complaints: list[str] = []
     asks_for_futures = config.positions.futures == "auto"
     picture = AccountReader(rest, clock.now, complaints.append, asks_for_futures=asks_for_futures)
@@ -165,7 +173,8 @@ async def _online(config: Config, rest: Rest, report: Report) -> None:
     found, _ = await preflight.look(lookups, clock.unix)
     report.findings += found
     try:
-        await _account(config, picture, lookups, report)
+        listed = await _account(config, picture, lookups, report)
+        report.findings += await try_feeds(config.coinbase, key, listed)
     except Refused as error:
         text = f"the account cannot be read: {error}; see the key's permissions and portfolio"
         report.findings.append(Finding("critical", "ACCOUNT_UNREADABLE", text))
@@ -178,12 +187,14 @@ async def _online(config: Config, rest: Rest, report: Report) -> None:
 
 async def _account(
     config: Config, picture: AccountReader, lookups: Lookups, report: Report
-) -> None:
+) -> dict[str, Product]:
+    """Fills the report; returns the products that are listed."""
     listed = await lookups.products()
     products = {product.product_id: product for product in listed.products}
     report.products = len(products)
-    report.findings += unlisted(config, products)
     account = await read_account(picture)
+    currencies = (balance.currency for balance in account.balances)
+    report.findings += unknown_names(config, products, currencies)
     report.open_orders = account.open_orders
     if account.futures_fault:
         text = (
@@ -194,3 +205,13 @@ async def _account(
     through = routes(products, config)
     report.findings += await _elsewhere(lookups)
     report.holdings = await sold_today(lookups, account, through, config)
+    trials = Trials()
+    manager = await trial_manager(lookups, config, listed, account, _rules(config, trials))
+    report.findings += trials.run(manager, config.coinbase.follow)
+    tracker, used = manager.tracker, status(manager, clock.now())["usage"]
+    report.equity = tracker.equity
+    report.limits = limits_today(config.limits, tracker, used, config.coinbase.follow)
+    report.findings += beyond_sense(report.limits)
+    report.findings += exceeded_already(used)
+    report.findings += too_little(config.limits, tracker)
+    return products

@@ -32,13 +32,15 @@ from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Misuse, each_of
 from sidecar.core.vocabulary.limits import Limits
 from sidecar.core.vocabulary.money import MONEY
-from sidecar.custom_rules import load_custom_rules
+from sidecar.custom_rules import load_custom_rules, sources_of
 from sidecar.daemon import notify
 from sidecar.daemon.engine import Engine, Faulted
 from sidecar.daemon.first_limits import limits_to_bind, refuse_lacking, tell_brakes
 from sidecar.daemon.histories import Histories
 from sidecar.daemon.last_good import keep
+from sidecar.daemon.names import unknown_names
 from sidecar.daemon.outlet import WHOLE
+from sidecar.daemon.own_rules import RuleFaults
 from sidecar.daemon.recovery import Recovered, new_manager, rebuild, recover, restored, state_of
 from sidecar.daemon.snapshot_writer import SnapshotWriter, shout_of_hanging, tell_of_disk
 from sidecar.daemon.start_terms import terms_of, with_terms
@@ -91,7 +93,8 @@ class Sidecar:
         self._now: Callable[[], datetime] = exchange_clock or clock.now
         self._rebuild_state = rebuild_state
         self._path, self._fault = file, fault
-        self._custom = load_custom_rules(config.limits.custom)
+        self._faults = RuleFaults(log, clock.wall)
+        self._custom = load_custom_rules(config.limits.custom, self._faults)
         self._stopping = asyncio.Event()
         self._ready = asyncio.Event()
         self._is_up = False
@@ -254,7 +257,7 @@ class Sidecar:
 
     def _use(self, terms: StartTerms) -> None:
         self.config = with_terms(self._file, terms)
-        self._custom = load_custom_rules(self.config.limits.custom)
+        self._custom = load_custom_rules(self.config.limits.custom, self._faults)
 
     def _with_terms(self, recovered: Recovered) -> Recovered:
         """The manager under the terms of this start: the file's, or those of before while the file's wait."""
@@ -327,6 +330,7 @@ class Sidecar:
                     rest,
                     group,
                     file=self._file,
+                    sources=sources_of(self._custom),
                     path=self._path,
                     reread=self._reread,
                     log_state=self._log_state,
@@ -351,8 +355,18 @@ class Sidecar:
                 for name, running in work.items():
                     group.create_task(running, name=name)
                 group.create_task(self._tell_ready(engine, on_ready), name="ready")
+                group.create_task(self._tell_names(engine), name="tell names")
                 group.create_task(_raise_fault(fault), name="faults")
                 group.create_task(self._stop_when_told(parts), name="stop")
+
+    async def _tell_names(self, engine: Engine) -> None:
+        """Say, once the account is known, which names of the configuration stand for nothing."""
+        await self._ready.wait()
+        tracker = engine.manager.tracker
+        config = self.config.model_copy(update={"limits": engine.manager.limits})
+        held, used = tracker.wallets.by_currency, tracker.strategies
+        for finding in unknown_names(config, tracker.products, held, used):
+            getattr(self.log, finding.severity)(finding.text, code=finding.code)
 
     async def _keep_configuration(self, directory: StateDirectory) -> None:
         """A start with it has opened its sockets: it is the last good one."""
@@ -369,14 +383,8 @@ class Sidecar:
     def _rest(self) -> Rest:
         """The HTTP client. Raises Misuse for proxies and certificates of the environment's."""
         coinbase = self.config.coinbase
-        try:
-            budget = Budget(per_second=coinbase.requests_per_s)
-            return Rest(coinbase.rest_url, self._key, budget=budget)
-        except (ImportError, OSError, ValueError) as error:
-            raise Misuse(
-                f"the environment's proxy or certificates cannot be used ({error}); fix or unset"
-                " ALL_PROXY, HTTPS_PROXY and SSL_CERT_FILE"
-            ) from None
+        budget = Budget(per_second=coinbase.requests_per_s)
+        return Rest(coinbase.rest_url, self._key, budget=budget)
 
     async def _stop_when_told(self, parts: Wiring) -> None:
         await self._stopping.wait()

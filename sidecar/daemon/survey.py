@@ -5,7 +5,7 @@ accounts, products → holdings without `keep` → sales as of core/liquidation/
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
@@ -19,7 +19,6 @@ from sidecar.core.liquidation.sales import Held, OrderStyle, Prices
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.money import ONE, ZERO, with_money
 from sidecar.core.vocabulary.products import DOLLARS, Product
-from sidecar.daemon.preflight import Finding
 
 # A note on each special way of selling; the market is none.
 WAYS: Final[dict[OrderStyle, str]] = {
@@ -39,6 +38,7 @@ class Account(Struct, frozen=True, kw_only=True):
     futures: tuple[ev.FuturesPosition, ...]
     open_orders: int
     futures_fault: str = ""  # why the account's futures are not known
+    facts: tuple[ev.Event, ...] = ()  # all of it, as a sidecar is told
 
 
 class Holding(Struct, frozen=True, kw_only=True):
@@ -61,8 +61,9 @@ async def read_account(picture: AccountReader) -> Account:
     """Balances, futures and open orders as they are now. Raises CallFailed, and Untrusted."""
     balances: tuple[ev.Balance, ...] = ()
     futures: tuple[ev.FuturesPosition, ...] = ()
-    orders, fault = 0, ""
+    orders, fault, facts = 0, "", list[ev.Event]()
     async for event in picture.account(None):
+        facts.append(event)
         match event:
             case ev.BalancesRead():
                 balances = event.balances
@@ -74,7 +75,13 @@ async def read_account(picture: AccountReader) -> Account:
                 orders = len(event.order_ids)
             case _:
                 continue
-    return Account(balances=balances, futures=futures, open_orders=orders, futures_fault=fault)
+    return Account(
+        balances=balances,
+        futures=futures,
+        open_orders=orders,
+        futures_fault=fault,
+        facts=tuple(facts),
+    )
 
 
 async def read_bids(
@@ -188,24 +195,3 @@ def _how(one: sales.Holding, product: Product) -> list[str]:
     if largest is not None and one.size > largest:
         notes.append(f"in pieces of at most {largest:f}")
     return notes
-
-
-def unlisted(config: Config, products: Mapping[str, Product]) -> list[Finding]:
-    """Names of the configuration that Coinbase does not list."""
-    limits, found = config.limits, []
-    named: dict[str, Iterable[Any]] = {
-        "limits.product": limits.product,
-        "limits.allow_products": limits.allow_products or (),
-        "limits.block_products": limits.block_products,
-        "limits.market_shock.products": (limits.market_shock and limits.market_shock.products)
-        or (),
-        "coinbase.follow": config.coinbase.follow,
-    }
-    for key, names in named.items():
-        missing = sorted(name for name in names if name not in products)
-        if missing:
-            text = (
-                f"{key} names {', '.join(missing)}, which Coinbase does not list; fix or remove it"
-            )
-            found.append(Finding("warning", "PRODUCT_NOT_LISTED", text))
-    return found

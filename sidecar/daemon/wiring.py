@@ -4,7 +4,7 @@ start.
 
 import asyncio
 import random  # noqa: TID251 - jitter only: nothing here is replayed
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +28,7 @@ from sidecar.config.tables import Config, Server
 from sidecar.core.vocabulary import actions as ac
 from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.errors import Misuse, Untrusted
+from sidecar.custom_rules import sources_of
 from sidecar.daemon import preflight
 from sidecar.daemon.action_log import ActionLog
 from sidecar.daemon.alarm import Alarm
@@ -61,7 +62,8 @@ TIME_EVERY_S: Final = (
 
 class Wiring:
     """All that runs. `group` owns every task; `file` is the configuration as it was read at the start,
-    from `path` where it has one; `reread` gives it anew, `log_state` how the log fares.
+    from `path` where it has one; `sources`: the files of own rules, as of then; `reread` gives it anew, `log_state` how
+    the log fares.
     """
 
     def __init__(  # noqa: PLR0913 - the parts introduced to each other, by name
@@ -73,6 +75,7 @@ class Wiring:
         group: asyncio.TaskGroup,
         *,
         file: Config,
+        sources: Mapping[str, bytes],
         path: Path | None,
         reread: Callable[[], Config],
         log_state: Callable[[], dict[str, Any]],
@@ -80,7 +83,7 @@ class Wiring:
         exchange_clock: ExchangeClock | None,
     ) -> None:
         self._config, self._file = config, file
-        self._path = path
+        self._path, self._sources = path, sources
         self._engine = engine
         self._reread = reread
         self._log_state = log_state
@@ -270,7 +273,14 @@ class Wiring:
         text = answer.text
         if others:
             text += f"; [{'], ['.join(others)}] changed too and bind from the next start"
+        if changed := self._changed_rules():
+            text += f"; the code of {', '.join(changed)} changed too: the OLD code runs until the next start"
         return {"done": True, "text": text}
+
+    def _changed_rules(self) -> list[str]:
+        """Own rules that run as their files were at the start, which are others now."""
+        now = sources_of(self._engine.manager.desk.custom)
+        return [name for name, source in self._sources.items() if now.get(name) != source]
 
     async def _cancel_all(self, reason: str, by: str) -> dict[str, Any]:
         self._engine.log.warning("cancel-all", reason=reason, by=by)

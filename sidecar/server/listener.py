@@ -92,7 +92,10 @@ class Listener:
     def refusal(self, connection: Connection) -> str:
         """Why this client may not ask; empty when it may."""
         if connection.uid not in self._uids:
-            return f"user {connection.uid} may not ask here; see [server] allowed_uids"
+            return (
+                f"user {connection.uid} may not ask here; add {connection.uid} to server.allowed_uids, or ask as"
+                " the user that runs the sidecar"
+            )
         most = connections_max() - (0 if connection.uid == ROOT else KEPT_FOR_ROOT)
         if len(self.connections) >= most:
             return f"there are {most} connections already"

@@ -12,6 +12,11 @@ from sidecar.core.account.working import WorkingOrder
 from sidecar.core.saved import SavedState
 from sidecar.core.vocabulary.errors import Misuse
 
+# The library has no --rebuild: its user moves the file away.
+MEND: Final = (
+    "restore it from a backup, or move it away to start anew; a sidecar begins from what Coinbase says with"
+    " run --rebuild"
+)
 FORMAT: Final = "coinbase-risk-sidecar state"
 VERSION: Final = 1
 
@@ -61,9 +66,7 @@ def decode_state(data: bytes, name: str) -> SavedState:
     try:
         envelope = msgspec.json.decode(data, type=_Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise StateFileError(
-            f"{name} is not a whole state file ({fault}); restore it from a backup, or move it away to start anew"
-        ) from None
+        raise StateFileError(f"{name} is not a whole state file ({fault}); {MEND}") from None
     if envelope.format != FORMAT:
         raise StateFileError(
             f"{name} is a {envelope.format!r} file, not a {FORMAT!r} file; name the right one"
@@ -75,14 +78,12 @@ def decode_state(data: bytes, name: str) -> SavedState:
     body = msgspec.json.format(bytes(envelope.state), indent=-1)
     if _checksum(body) != envelope.checksum:
         raise StateFileError(
-            f"{name} does not match its checksum: it was damaged or edited; restore it from a backup, or move it away"
+            f"{name} does not match its checksum: it was damaged or edited; {MEND}"
         )
     try:
         return msgspec.json.decode(body, type=SavedState)
     except msgspec.ValidationError as fault:
-        raise StateFileError(
-            f"{name} holds what no state can hold: {fault}; restore it from a backup"
-        ) from None
+        raise StateFileError(f"{name} holds what no state can hold: {fault}; {MEND}") from None
 
 
 def _checksum(body: bytes) -> str:

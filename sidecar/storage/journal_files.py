@@ -98,7 +98,7 @@ class JournalFiles:
             last = int(found[1]) if found else 0
             raise JournalError(
                 f"{self._directory}: the snapshot stands at line {seq}, and the journal ends at {last}:"
-                " lines are missing; restore the directory from a backup, or start with --rebuild from"
+                " lines are missing; restore the directory from a backup, or start with run --rebuild from"
                 " what Coinbase says"
             )
 
@@ -129,7 +129,7 @@ class JournalFiles:
                     return _cut(path, whole)
                 raise JournalError(
                     f"{path.name}: {fault}; restore the directory from a backup, or start with"
-                    " --rebuild from what Coinbase says"
+                    " run --rebuild from what Coinbase says"
                 ) from None
             take(line)
             whole += len(raw)
@@ -238,7 +238,9 @@ def read_base(path: Path) -> SavedState:
     try:
         return decode_state(gzip.decompress(path.read_bytes()), path.name)
     except (OSError, EOFError, zlib.error) as error:
-        raise StateFileError(f"{path} cannot be read ({error}); restore it from a backup") from None
+        raise StateFileError(
+            f"{path} cannot be read ({error}); restore it from a backup, or start with run --rebuild"
+        ) from None
 
 
 def first_seq(path: Path) -> int:
@@ -260,7 +262,7 @@ def _readable(path: Path) -> Iterator[bytes]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise JournalError(
             f"{path.name} is damaged ({error}); restore the directory from a backup, or start with"
-            " --rebuild from what Coinbase says"
+            " run --rebuild from what Coinbase says"
         ) from None
 
 

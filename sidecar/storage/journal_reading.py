@@ -107,7 +107,7 @@ def lines_of(path: Path) -> Iterator[bytes]:
             yield from raw_lines(path.with_name(path.name + ".gz"))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise JournalError(
-            f"{path.name}: cannot be unpacked ({error}); restore it from a backup"
+            f"{path.name}: cannot be unpacked ({error}); restore it from a backup, or start with run --rebuild"
         ) from None
     except OSError as error:
         mend = "ask as the user that runs the sidecar, and see that the file is still kept"

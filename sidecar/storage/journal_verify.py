@@ -19,7 +19,7 @@ from sidecar.storage.snapshot import read_state
 
 Kind = Literal["damage", "hole", "unfinished"]
 RESTORE: Final = "restore the file from a backup"
-STOPS: Final = "the next start stops here, or begins with --rebuild from what Coinbase says"
+STOPS: Final = "the next start stops here, or begins with run --rebuild from what Coinbase says"
 HISTORY: Final = "it is history, which no start needs"
 SETTLED_S: Final = 5.0  # a snapshot younger than this may be ahead of lines about to be written
 

@@ -5,8 +5,10 @@ One demo serves the whole file; each test leaves it ACTIVE.
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -337,6 +339,7 @@ def config(demo, tmp_path):
     path = tmp_path / "check.toml"
     path.write_text(
         f'[coinbase]\nrest_url = "{demo["rest_url"]}"\nkey_file = "{demo["key_file"]}"\n'
+        f'ws_url = "{demo["ws_url"]}"\nws_user_url = "{demo["ws_url"]}"\n'
         'follow = ["NO-USD"]\n[limits]\nmax_order_notional = 5000\n'
         f'[state]\ndir = "{tmp_path}"\n'
         f'[server]\norder_socket = "{tmp_path}/o"\ncontrol_socket = "{tmp_path}/c"\n'
@@ -359,6 +362,8 @@ def test_a_check_is_fine_and_sends_nothing(run, config):
         (["coinbase.key_file=/no/such"], 1, "KEY_FILE critical"),
         (['limits.custom=["no.such:rule"]'], 1, "CUSTOM_RULE critical"),
         (["state.dir=/" + "x" * 300], 1, "NOT_ITS_OWN critical"),
+        (["coinbase.ws_url=ws://127.0.0.1:1"], 1, "WEBSOCKET critical"),
+        (["limits.max_daily_loss=0.5"], 0, "for 5 % write 0.05"),
         (["coinbase.rest_url=http://127.0.0.1:1"], 2, "cannot be reached"),
         (["limits.max_leverage=-1", "server.colour=1"], 2, "unknown key"),
     ],
@@ -369,3 +374,56 @@ def test_a_check_says_what_is_in_the_way(run, config, overrides, code, said):
     assert done.returncode == code
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_certificates_that_cannot_be_used_are_one_line_with_the_fix(config, tmp_path):
+    (tmp_path / "empty.pem").write_text("")
+    for place in ("/no/such.pem", str(tmp_path / "empty.pem")):
+        done = subprocess.run(
+            [COMMAND, "check", "--config", str(config), "--set", "coinbase.rest_url=https://127.0.0.1:1"],
+            capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "SSL_CERT_FILE": place},
+        )  # fmt: skip
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+        assert f"SSL_CERT_FILE names {place}, which cannot be used" in done.stderr
+        assert "name a PEM file, or unset SSL_CERT_FILE" in done.stderr
+
+
+def test_a_user_that_may_not_ask_is_told_so_however_soon_the_sidecar_closes(tmp_path):
+    """Its refusal lies there to be read, although the question cannot be sent any more."""
+    path = Path("o.sock")  # below here: its path is short
+    here = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+            server.bind(str(path))
+            server.listen()
+
+            def refuse():
+                peer, _ = server.accept()
+                with peer:
+                    peer.sendall(
+                        b'{"id":null,"error":{"code":-32600,"message":"user 7 may not ask here"}}\n'
+                    )
+
+            refusing = threading.Thread(target=refuse)
+            refusing.start()
+            process = subprocess.Popen(
+                [sys.executable, "-c", LATE, str(path)], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )  # fmt: skip
+            refusing.join(timeout=60)
+            _, errors = process.communicate("go\n", timeout=60)
+    finally:
+        os.chdir(here)
+    assert errors == "risk-sidecar: user 7 may not ask here\n"
+
+
+# Asks once it is told to: after the sidecar has closed.
+LATE = """
+import sys
+from sidecar.console import asking
+from sidecar.console.app import main
+
+asking._check_server = lambda _peer, _path: sys.stdin.readline()
+sys.argv = ["risk-sidecar", "status", "--control-socket", sys.argv[1]]
+main()
+"""

@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def test_people_are_shown_what_to_do_and_the_lines_are_true():
             text += process.stdout.readline()
         assert re.search(r"(?m)^market random:\d+, speed 1;", text)
         assert "the account holds 5,000 USD; requests: 30 a second with a key, 10 a" in text
-        _, _, shell, sdk, feed, ccxt, hand, _ = [
+        _, _, init, shell, sdk, feed, ccxt, hand, _ = [
             part.partition("\n")[2] for part in text.split("\n\n")
         ]
         python = f"""{sdk}
@@ -124,6 +125,8 @@ stream.close()
         assert pasted(shell, python).startswith("5000\n")
         python = f"{ccxt}\nprint(exchange.fetch_balance({{'v3': True}})['USD']['free'])"
         assert pasted("", python) == "5000.0\n"
+        with tempfile.TemporaryDirectory() as own:  # a socket's path is short
+            assert "equity 5,000.00 USD" in pasted(f"cd {own}\n{init}", "")
         if shutil.which("curl") is not None:
             answers = pasted(f"{shell}\n{hand}", "")
             assert '"started":true' in answers
@@ -134,7 +137,8 @@ def pasted(shell, python):
     """What both print."""
     done = subprocess.run(
         ["sh", "-ec", f'{shell}\nexec "$0" -c "$1"', sys.executable, python],
-        capture_output=True, text=True, timeout=60, check=False, env={"PATH": os.environ["PATH"]},
+        capture_output=True, text=True, timeout=60, check=False,
+        env={name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout

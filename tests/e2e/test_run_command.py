@@ -121,6 +121,59 @@ def test_it_says_where_it_is_judges_and_ends_in_order(paper, tmp_path, number):
     assert not any(line in log + kept for line in secret.splitlines()[1:-1])
 
 
+def test_a_start_names_what_is_misspelt(paper, tmp_path):
+    file = config(tmp_path, paper)
+    file.write_text(
+        file.read_text() + '[positions]\nkeep.EHT = "all"\n[liquidation]\nassets = ["SLO"]\n'
+    )
+    with process("run", "--config", file, *places(tmp_path)) as made:
+        for said in ("did you mean ETH?", "did you mean SOL?"):
+            while said not in (line := made.stderr.readline()):
+                assert line, "the log does not say it"
+        ended(made)
+        assert made.returncode == 0
+
+
+RULE = """
+def careless(order, account, now):
+    return None if order.limit_price > 0 else "no"
+"""
+
+
+def test_a_rule_that_raises_is_told_by_check_with_its_line_logged_once_and_not_read_anew(
+    paper, tmp_path
+):
+    (tmp_path / "own_rule.py").write_text(RULE)
+    file = config(tmp_path, paper)
+    file.write_text(file.read_text() + 'custom = ["own_rule:careless"]\n')
+    environment = os.environ | {
+        "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    }
+    checked = tried("check", "--config", file, env=environment, cwd=tmp_path)
+    assert checked.returncode == 1
+    told = " ".join(checked.stdout.split())
+    line = f"{tmp_path / 'own_rule.py'}:3".replace(" ", "")
+    assert line in told.replace(" ", "")
+    assert "on a market buy, a market sell, a quote-sized buy of BTC-USD" in told
+    with process("run", "--config", file, *places(tmp_path), "--json", env=environment) as made:
+        bot = Client(json.loads(made.stdout.readline())["order_socket"], timeout_s=60)
+        market = body() | {"order_configuration": {"market_market_ioc": {"base_size": "0.01"}}}
+        for number in range(3):
+            assert bot.validate_order(market | {"client_order_id": f"m-{number}"}).codes == (
+                "CUSTOM",
+            )
+        bot.close()
+        (tmp_path / "own_rule.py").write_text(RULE.replace("None if", "None if order.is_market or"))
+        read = tried("reload", "--control-socket", tmp_path / "c.sock")
+        assert (
+            "the code of own_rule:careless changed too: the OLD code runs until the next"
+            in " ".join(read.stdout.split())
+        )
+        log = ended(made)
+    assert log.count("a rule of your own raised") == 1
+    assert line in log
+
+
 def test_systemd_is_told_and_kept_informed(paper, tmp_path):
     listening = sockets.socket(sockets.AF_UNIX, sockets.SOCK_DGRAM)
     listening.bind(str(tmp_path / "notify"))

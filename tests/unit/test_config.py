@@ -267,6 +267,22 @@ def test_every_fault_of_trading_hours_is_told_at_once():
             '[coinbase]\nrest_url = "https://host\\n"',
             "coinbase.rest_url: the value is not an address; write it as https://host",
         ),
+        (
+            '[coinbase]\nrest_url = "https://api.coinbase.com/api/v3/brokerage"\n',
+            "coinbase.rest_url: the value has /api/v3 in it, which the sidecar adds; write it as https://host",
+        ),
+        (
+            "[limits]\nmax_daily_loss = 5",
+            'limits.max_daily_loss: a ratio above 1 would never fire; for 5 % write 0.05, for money write "5 USD"',
+        ),
+        (
+            "[limits]\nmax_drawdown = 100",
+            'limits.max_drawdown: a ratio above 1 would never fire; for 100 % write 1, for money write "100 USD"',
+        ),
+        (
+            "[limits]\nmax_drawdown = 250",
+            'limits.max_drawdown: a ratio above 1 would never fire; for money write "250 USD"',
+        ),
         ("[paper]\nspeed = true", "paper.speed: true and false are not numbers; write a number"),
         (
             "[paper]\nspeed = 'fast'",

@@ -1,7 +1,6 @@
 """`risk-sidecar demo`: paper exchange, sidecar and a bot that asks before every order, in one command."""
 
 import json
-import os
 import secrets
 import shlex
 import sys
@@ -27,6 +26,7 @@ from sidecar.console.options import (
     market_overrides,
 )
 from sidecar.console.process import (
+    as_called,
     interruptible,
     on_signals,
     own_directory,
@@ -178,13 +178,3 @@ def _tell(where: dict[str, str], seed: int | None, *, as_json: bool) -> None:
     for verb in ("status", "positions", "halt --reason lunch", "resume --reason back"):
         typer.echo(f"  {as_called(sys.argv[0])} {verb} --control-socket {control}")
     typer.echo("")
-
-
-def as_called(program: str) -> str:
-    """This command for a shell that is anywhere: the program that `make run` installs is on no
-    PATH.
-    """
-    path = Path(program)
-    if path.name == "__main__.py":
-        return f"{shlex.quote(sys.executable)} -m sidecar"
-    return shlex.quote(str(path.absolute())) if os.sep in program else "risk-sidecar"

@@ -4,11 +4,14 @@ import asyncio
 import json
 import secrets
 import shlex
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
+from sidecar.console.exchanges import NAME, register_exchange
 from sidecar.console.options import (
     ConfigFile,
     ControlSocket,
@@ -21,7 +24,7 @@ from sidecar.console.options import (
     configuration,
     market_overrides,
 )
-from sidecar.console.process import interruptible, on_signals, own_directory, run
+from sidecar.console.process import as_called, interruptible, on_signals, own_directory, run
 
 if TYPE_CHECKING:
     from sidecar.config.paper import Paper
@@ -48,17 +51,19 @@ def paper(  # noqa: PLR0913, PLR0917 - the options of the command, one each
     del order_socket, control_socket  # the sidecar's; taken so that one command line fits all three
     with interruptible():
         settings = configuration(config, [*(overrides or ()), *market_overrides(market, speed)])
-        with own_directory(state_dir, "paper") as directory:
-            run(_serve(settings.paper, Path(directory), as_json=as_json))
+        with own_directory(state_dir, "paper") as directory, own_directory(None, NAME) as told:
+            run(_serve(settings.paper, Path(directory), Path(told), as_json=as_json))
 
 
-async def _serve(settings: "Paper", directory: Path, *, as_json: bool) -> None:
-    """Run until SIGINT or SIGTERM, which may come as early as they like."""
+async def _serve(settings: "Paper", directory: Path, told: Path, *, as_json: bool) -> None:
+    """Run until SIGINT or SIGTERM, which may come as early as they like. `told`: where others find it."""
     stop = asyncio.Event()
     on_signals(stop.set)
     from sidecar.paper.service.paper import PaperExchange  # noqa: PLC0415 - half a second to import
 
     async with PaperExchange(settings, directory, entropy=secrets.randbelow(SEED_BELOW)) as running:
+        with suppress(OSError):  # then `init --paper` is told its addresses
+            register_exchange(told, running.urls)
         if as_json:
             typer.echo(json.dumps(running.urls))
         else:
@@ -83,6 +88,8 @@ def _greet(urls: dict[str, str], settings: "Paper", market: str) -> None:
     console.print(f"the account holds {_holdings(settings)}; {_rates(settings)}\n")
     for name in ("rest_url", "ws_url", "tls_rest_url", "tls_ws_url", "ca_file", "key_file"):
         console.print(f"  {name:<13} {urls[name]}", markup=False)
+    console.print("\n[bold]A sidecar in front of it, in another terminal[/bold]")
+    console.print(f"{as_called(sys.argv[0])} init --paper", markup=False)
     for heading, lines in _recipes(urls).items():
         console.print(f"\n[bold]{heading}[/bold]")
         for line in lines:

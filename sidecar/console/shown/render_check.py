@@ -14,10 +14,15 @@ View = Mapping[str, Any]
 
 
 def checked(view: View, width: int) -> Group:
-    """Findings, and the sales of a liquidation today."""
+    """Findings, the limits in dollars, and the sales of a liquidation today."""
     findings = view["findings"]
     parts: list[RenderableType] = [Text(f"Coinbase at {view['host']}")]
+    if view["places"]:
+        parts.append(Text(f"state and sockets may be written: {', '.join(view['places'])}"))
     parts.append(section("Findings", *(finding(one) for one in findings)))
+    if view["limits"]:
+        equity = f"Limits, at today's equity of {words.money(view['equity'])} USD"
+        parts.append(section(equity, _limits(view["limits"], width)))
     if view["products"] is not None:
         counted = f"{view['products']:,} products are listed"
         if view["open_orders"] is not None:
@@ -27,6 +32,19 @@ def checked(view: View, width: int) -> Group:
     parts.append(Text(""))
     parts.append(_verdict(worst))
     return Group(*parts)
+
+
+def _limits(rows: list[View], width: int) -> RenderableType:
+    """Each as it was set, as it will bind, and how far it is used before any order."""
+    narrow = width < NARROW
+    columns = ["limit", "USD today", *([] if narrow else ["of equity"]), "used"]
+    made = table(*columns, numbers=("USD today", "of equity", "used"))
+    for row in rows:
+        unit = f" {row['of']}" if row["of"] else ""
+        part = [] if narrow else [words.multiple(row["share"])]
+        used = Text(words.share(row["used"]), style=words.style_of(row["used"]))
+        made.add_row(f"{row['key']} = {row['text']}{unit}", words.money(row["usd"]), *part, used)
+    return made
 
 
 def _verdict(severities: set[str]) -> Text:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 NONE: Final = "–"
 WARM: Final = Decimal("0.7")  # from here on the rules warn
+TIMES: Final = 10
 DIGITS: Final = 6  # of a price or a quantity: enough to tell two apart
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 STATES: Final = {
@@ -85,6 +86,12 @@ def share(value: object) -> str:
     percent = number * 100
     places = 1 if round(percent, 1) or not round(percent, 2) else 2
     return f"{round(percent, places) + 0:,.{places}f} %"
+
+
+def multiple(value: object) -> str:
+    """A ratio in per cent, from ten times the whole on as so many times."""
+    number = decimal(value)
+    return share(value) if number is None or number < TIMES else f"{number:,.0f} ×"
 
 
 def style_of(used: object) -> str:

@@ -138,6 +138,15 @@ class PositionTracker:
         """Realised + unrealised − fees + funding since the books began, USD."""
         return self.account.net_pnl
 
+    def held(self, key: str) -> Decimal:
+        """The position in base units without `keep`: negative for a short, zero where there is none."""
+        line = self.account.lines.get(key)
+        return ZERO if line is None else line.position.quantity
+
+    def price(self, key: str) -> Decimal | None:
+        """USD for a base unit at the newest good quote; None where no quote tells."""
+        return self.marks.usd(key)
+
     @property
     def transfers(self) -> Decimal:
         """Net value that came in from outside since the books began, USD."""

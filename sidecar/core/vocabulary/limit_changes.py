@@ -62,12 +62,12 @@ def _of_tables(
     is_known: Callable[[str], bool],
 ) -> Iterator[LimitChange]:
     for name in {**before, **after}:
-        one, other, place = before.get(name), after.get(name), f"{path}.{_quoted(name)}"
+        one, other, place = before.get(name), after.get(name), f"{path}.{quoted(name)}"
         if one is not None and other is not None:
             yield from _of_table(f"{place}.", one, other)
         else:
             way: Way = "tighter" if one is None and is_known(name) else "looser"
-            yield LimitChange(path=place, way=way, before=_text(one), after=_text(other))
+            yield LimitChange(path=place, way=way, before=as_text(one), after=as_text(other))
 
 
 def _of_table(path: str, before: BaseModel, after: BaseModel) -> Iterator[LimitChange]:
@@ -84,14 +84,16 @@ def _of_key(path: str, name: str, before: Any, after: Any) -> Iterator[LimitChan
         way = "tighter"
     elif tightest(after, before) == before:
         way = "looser"
-    yield LimitChange(path=path, way=way, before=_text(before), after=_text(after))
+    yield LimitChange(path=path, way=way, before=as_text(before), after=as_text(after))
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as TOML writes it in a dotted key."""
     return name if BARE.fullmatch(name) else json.encode(name).decode()
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """A limit's value in words, as the file would have it."""
     if value is None:
         return NOT_SET
     if isinstance(value, LossLimit):

@@ -32,6 +32,7 @@ NAME_MAX = 64
 TRADES_MAX = 100  # of a losing streak: as many are remembered
 LOSSES_IN_MAX = 10  # rolling windows, each with up to a hundred highs in memory
 WINDOWS_MAX = 50  # of trading hours: several for each day of a week
+PER_CENT: Final = Decimal(100)
 WARN_AT: Final = Decimal("0.7")  # of a limit: from there on decisions warn
 
 
@@ -79,7 +80,10 @@ def _loss(value: Any) -> Any:
         return {"usd": _positive(money[1])}
     ratio = _positive(exact_decimal(value))
     if ratio > 1:
-        raise ValueError(f'a ratio above 1 would never fire; for money write "{plain(ratio)} USD"')
+        mend = f'for money write "{plain(ratio)} USD"'
+        if ratio <= PER_CENT:
+            mend = f"for {plain(ratio)} % write {plain(ratio / PER_CENT)}, {mend}"
+        raise ValueError(f"a ratio above 1 would never fire; {mend}")
     return {"ratio": ratio}
 
 

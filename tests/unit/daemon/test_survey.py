@@ -14,7 +14,7 @@ from sidecar.core.vocabulary import events as ev
 from sidecar.core.vocabulary.brakes import BRAKES
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.daemon.checks import look
-from sidecar.daemon.survey import Account, books, holdings, routes, unlisted
+from sidecar.daemon.survey import Account, books, holdings, routes
 from sidecar.own_places import see_own
 from tests.fault.paper_client import trading
 from tests.scenario import FUTURE, D, future, product
@@ -134,25 +134,10 @@ def test_the_largest_comes_first():
     assert [row.asset for row in rows] == ["BTC", "ETH", "XYZ"]
 
 
-def test_names_that_nobody_lists_are_found_wherever_they_are():
-    config = Config(
-        limits={
-            "product": {"A-USD": {"max_order_size": 1}},
-            "block_products": ["B-USD"],
-            "market_shock": {"fall": 0.1, "products": ["D-USD", "BTC-USD"]},
-        },
-        coinbase={"follow": ["C-USD", "BTC-USD"]},
-    )
-    texts = [finding.text for finding in unlisted(config, {"BTC-USD": product("BTC-USD")})]
-    assert [text.split(",")[0] for text in texts] == [
-        "limits.product names A-USD", "limits.block_products names B-USD", "limits.market_shock.products names D-USD",
-        "coinbase.follow names C-USD",
-    ]  # fmt: skip
-
-
 def at(trader, **tables):
     urls = trader.paper.urls
-    coinbase = {"rest_url": urls["rest_url"], "key_file": urls["key_file"]}
+    coinbase = {name: urls[name] for name in ("rest_url", "ws_url", "key_file")}
+    coinbase["ws_user_url"] = urls["ws_url"]
     return Config(**{"coinbase": coinbase, "limits": {"max_leverage": 5}, **tables})
 
 

@@ -43,6 +43,7 @@ async def test_what_the_key_may_do_is_told_before_the_account_is_read(tmp_path):
             ApiKey("nobody", "nothing"),
             cast("Any", coinbase),
             group,
+            sources={},
             file=config,
             path=None,
             reread=lambda: config,

@@ -65,6 +65,7 @@ def test_reformatting_by_a_person_does_no_harm():
 def test_a_truncated_file_is_refused_with_the_mend(length):
     message = refused(encode_state(state())[:length])
     assert "restore it from a backup, or move it away to start anew" in message
+    assert "run --rebuild" in message
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from sidecar.core.vocabulary.money import MONEY
 
 DOC = Doc(
     "one of your own rules returns why not, or raises; its name is in `scope`. Reducing orders are exempt where the "
-    "rule says so",
+    "rule says so (docs/library.md)",
     key="custom",
 )
 
@@ -27,6 +27,7 @@ def custom_gate(rule: CustomRule) -> Gate:
                 why = rule.function(candidate.order, candidate.tracker, candidate.now)
                 return None if why is None else refusal(str(why))
         except Exception as fault:  # noqa: BLE001 - foreign code: whatever it raises must refuse, never approve
+            rule.on_raise(rule, fault)
             said = fault.args[0] if fault.args and isinstance(fault.args[0], str) else "no reason"
             return refusal(f"the rule raised {type(fault).__name__}: {said}")
 

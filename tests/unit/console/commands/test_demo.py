@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.console.commands.demo import as_called
+from sidecar.console.process import as_called
 
 
 @pytest.mark.parametrize(

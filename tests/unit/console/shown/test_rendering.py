@@ -446,6 +446,12 @@ def test_an_answer_says_what_remains_and_the_state():
 def test_a_check_shows_what_would_be_sold_and_what_not():
     view = {
         "host": "https://api.coinbase.com",
+        "places": ["/var/lib/risk-sidecar"],
+        "equity": "100000",
+        "limits": [
+            {"key": "max_daily_loss", "text": "0.05", "usd": "5000", "share": "0.05", "of": "", "used": None},
+            {"key": "max_order_size", "text": "5000", "usd": "320000000", "share": "3200", "of": "BTC", "used": "1.5"},
+        ],
         "findings": [{"severity": "critical", "code": "KEY_CANNOT_TRADE", "text": "the key may not trade"}],
         "products": 700,
         "open_orders": 2,
@@ -454,17 +460,24 @@ def test_a_check_shows_what_would_be_sold_and_what_not():
             {"asset": "XYZ", "amount": "9", "product_id": None, "value": None, "obstacle": "no product of it", "note": ""},
         ],
     }  # fmt: skip
-    for width in (40, 80):
-        said = " ".join(text(checked(view, width), width).split())
+    narrow, said = (" ".join(text(checked(view, width), width).split()) for width in (40, 80))
+    for page in (narrow, said):
         for part in (
             "critical: the key may not trade",
             "700 products",
             "32,000.00",
             "not sold:",
             "not ready",
+            "150.0 %",
         ):
-            assert part in said
-    assert "nothing to sell" in text(checked({**view, "holdings": [], "findings": []}, 80))
+            assert part in page
+    for part in (
+        "may be written: /var/lib/risk-sidecar", "today's equity of 100,000.00 USD", "max_daily_loss = 0.05",
+        "max_order_size = 5000 BTC 320,000,000.00 3,200 ×",
+    ):  # fmt: skip
+        assert part in said
+    bare = {**view, "holdings": [], "findings": [], "limits": [], "places": []}
+    assert "nothing to sell" in text(checked(bare, 80))
 
 
 @pytest.mark.parametrize(

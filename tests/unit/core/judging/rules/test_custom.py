@@ -84,3 +84,31 @@ def test_reducing_orders_are_exempt_where_the_rule_says_so(exempt):
     decision = world.ask(sell_order(1))
     assert decision.approved == exempt
     assert decision.max_base_size == (1 if exempt else 0)
+
+
+def test_whoever_wants_to_is_told_of_each_exception_and_the_order_is_refused_all_the_same():
+    def broken(order, account, now):
+        raise KeyError("x")
+
+    told = []
+    world = World()
+    rule = CustomRule("mine", broken, on_raise=lambda rule, fault: told.append((rule.name, fault)))
+    world.manager.desk.custom = (rule,)
+    assert world.ask(limit_order()).codes == ("CUSTOM",)
+    ((name, fault),) = told
+    assert (name, type(fault)) == ("mine", KeyError)
+
+
+def test_a_rule_may_count_on_the_figures_of_the_account():
+    seen: list[tuple[object, ...]] = []
+
+    def looks(order, account, now):
+        seen.append(
+            (account.held("BTC"), account.held("XRP"), account.price("BTC"), account.price("XRP"))
+        )
+        seen.append((account.equity, account.net_pnl))
+
+    world = ruled(looks)
+    world.hold(2)
+    world.ask(limit_order())
+    assert seen == [(2, 0, 64000, None), (world.tracker.equity, world.tracker.net_pnl)]
