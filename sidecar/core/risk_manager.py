@@ -475,7 +475,7 @@ class RiskManager:
     def _announce(self, actions: list[Action]) -> None:
         before, after = self.announced, self.state.account
         causes = (c for c in self.state.causes.values() if (c.scope, c.level) == ("all", after))
-        reason = "; ".join(cause.reason for cause in causes) or NO_CAUSE[after]
+        reason = "; ".join(cause.reason or cause.code for cause in causes) or NO_CAUSE[after]
         actions.append(StateChanged(before=before, after=after, reason=reason))
         self.announced = after
 
