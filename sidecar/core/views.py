@@ -21,6 +21,7 @@ from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.account.reservation import Reservation
 from sidecar.core.account.wallets import Wallet
 from sidecar.core.account.working import WorkingOrder
+from sidecar.core.context.loss_now import reason_now
 from sidecar.core.context.state import STANDS_STILL, Cause
 from sidecar.core.guards.sessions import Sessions
 from sidecar.core.judging.usage import Figures, usage
@@ -172,7 +173,7 @@ def _cause(cause: Cause, manager: RiskManager) -> View:
         "scope": cause.scope,
         "level": cause.level,
         "since": cause.since,
-        "reason": cause.reason,
+        "reason": reason_now(manager.desk, cause),
         "by": cause.by,
         "clears_at": cause.clears_at,
         "confirmed": cause.is_confirmed,

@@ -28,9 +28,12 @@ def status(
 ) -> None:
     """Show whether orders pass, and why not; money, and the limits used most."""
     answer = ask_view("status", config, control_socket, order_socket)
-    from sidecar.console.shown import render  # noqa: PLC0415 - not needed with --json
+    from sidecar.console.shown import (  # noqa: PLC0415 - not needed with --json
+        render,
+        render_brief,
+    )
 
-    _show(answer, render.status if is_whole else render.brief, as_json=as_json)
+    _show(answer, render.status if is_whole else render_brief.brief, as_json=as_json)
 
 
 def positions(

@@ -1,10 +1,9 @@
 """The status of a sidecar as a person reads it. Pure: a dict in, a rich renderable out."""
 
 from collections.abc import Iterable, Mapping
-from io import StringIO
 from typing import Any, Final
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,11 +14,6 @@ from sidecar.console.shown.render_liquidation import liquidations
 
 View = Mapping[str, Any]
 
-LINES_BRIEF: Final = 23  # of a terminal of 24: the prompt takes one
-LINES_OF_A_TABLE: Final = 4  # its heading, its columns and their rules
-CAUSES_BRIEF: Final = 3
-WARNINGS_BRIEF: Final = 3
-FEEDS_BRIEF: Final = 2
 WITH_BARS: Final = 92  # columns from which a bar has room beside the figures
 SEVERITIES: Final = {"info": "default", "warning": "yellow", "critical": "red"}
 IN_PER_CENT: Final = ("LOSS", "DRAWDOWN", "VAR", "SHORTFALL", "STRESS", "SHARE", "EXIT_COST")
@@ -32,57 +26,10 @@ RISKS: Final = {
 MULTIPLES: Final = ("MAX_LEVERAGE", "MAX_CONCENTRATION")
 
 
-def brief(view: View, width: int) -> Group:
-    """The part of a status that fits a small terminal: what a bot would be told, why, the money, the limits used most.
-    As many of these as have room.
-    """
-    parts: list[RenderableType] = [_head(view), *_first(_warnings(view), WARNINGS_BRIEF)]
-    causes = [_short(cause, view["at"]) for cause in view["causes"]]
-    parts += _first(causes, CAUSES_BRIEF)
-    if view.get("liquidations"):
-        parts.append(liquidations(view["liquidations"][:1]))
-    parts += [Text(""), _money(view)]
-    last: list[RenderableType] = []
-    if unset := view.get("brakes_not_set"):
-        last.append(words.brakes(" or ".join(one["limits"]) for one in unset))
-    last += _feeds(view, view.get("sidecar") or {})[:FEEDS_BRIEF]
-    last.append(Text("status -v shows all of it", style="dim"))
-    room = LINES_BRIEF - lines(Group(*parts, *last), width) - LINES_OF_A_TABLE
-    used = [row for row in view["usage"] if words.decimal(row["used"]) is not None]
-    for count in range(len(used), 0, -1):
-        limits = section("Limits used most", usage(view["usage"], width, count))
-        if count == 1 or lines(limits, width) <= room + LINES_OF_A_TABLE:
-            return Group(*parts, limits, *last)
-    return Group(*parts, *last)
-
-
-def lines(content: RenderableType, width: int) -> int:
-    """How many lines it takes."""
-    with StringIO() as nowhere:
-        console = Console(file=nowhere, width=width, highlight=False, markup=False, emoji=False)
-        return len(console.render_lines(content, pad=False))
-
-
-def _first(parts: list[Any], most: int) -> list[Any]:
-    more = len(parts) - most
-    return [*parts[:most], *([Text(f"and {more} more", style="dim")] if more > 0 else [])]
-
-
-def _short(cause: View, now: Any) -> Text:
-    """A cause in a line or two."""
-    ends = "" if cause["clears_at"] is None else f", ends {words.away(cause['clears_at'], now)}"
-    return Text.assemble(
-        (f"{cause['code']}", f"bold {words.STATES.get(str(cause['level']), 'default')}"),
-        f" ({cause['scope']}){ends}: {cause['reason']}; ",
-        ("fix: ", "bold"),
-        str(cause["mend"]),
-    )
-
-
 def status(view: View, width: int) -> Group:
     """State and causes, money, losses, usage of every limit, feeds, bots, findings."""
-    parts: list[RenderableType] = [_head(view)]
-    parts += _warnings(view)
+    parts: list[RenderableType] = [head(view)]
+    parts += warnings(view)
     if view["causes"]:
         parts.append(section("Why", *(_cause(cause, view["at"]) for cause in view["causes"])))
     if view.get("queued_limits"):
@@ -99,7 +46,7 @@ def status(view: View, width: int) -> Group:
     if view.get("risk"):
         parts.append(section("Portfolio risk", risk(view["risk"], view["equity"])))
     outside = view.get("sidecar") or {}
-    parts.append(section("Feeds", *_feeds(view, outside)))
+    parts.append(section("Feeds", *feeds(view, outside)))
     if view.get("bots"):
         parts.append(section("Bots", *(_bot(bot, view["at"]) for bot in view["bots"])))
     findings = outside.get("preflight") or []
@@ -108,7 +55,8 @@ def status(view: View, width: int) -> Group:
     return Group(*parts)
 
 
-def _head(view: View) -> Text:
+def head(view: View) -> Text:
+    """State, what a bot would be told, and when this was so."""
     orders, reserved = view["open_orders"], view["reservations"]
     may = view.get("bots_may")
     return Text.assemble(
@@ -129,7 +77,8 @@ def _told(may: View) -> tuple[str, str]:
     return f"no order passes{why}", "red"
 
 
-def _warnings(view: View) -> list[RenderableType]:
+def warnings(view: View) -> list[Text]:
+    """What is waited for, in doubt, without a price or not counted, a line each."""
     lines = [("waiting for", text) for text in view["missing"]]
     lines += [("in doubt", text) for text in view["doubts"]]
     if view["unvalued"]:
@@ -329,7 +278,8 @@ def _worst(figures: View) -> str:
     return str(figures.get("worst_scenario") or "")
 
 
-def _feeds(view: View, outside: View) -> list[Text]:
+def feeds(view: View, outside: View) -> list[Text]:
+    """The feeds and what is followed; the order books, journal and log where something is to be said of them."""
     heard = outside.get("feeds_heard_s_ago") or {}
     lines = []
     for name in ("user", "market"):

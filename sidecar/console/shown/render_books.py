@@ -9,6 +9,7 @@ from rich.text import Text
 
 from sidecar.console.shown import words
 from sidecar.console.shown.layout import NARROW, section, table
+from sidecar.console.shown.limit_words import changed, told
 from sidecar.core.vocabulary.brakes import brakes_not_set
 
 View = Mapping[str, Any]
@@ -146,13 +147,14 @@ def limits(view: View) -> RenderableType:
 
 def queued(view: View) -> Text:
     """Looser limits that wait: which, until when, by whom and why."""
-    told = Text.assemble(
+    waiting = Text.assemble(
         (f"binding from {words.when(view['binds_at'])}", "bold"),
         f", by {view['by']}, since {words.when(view['since'])}: {view['reason']}",
     )
     for one in view["changes"]:
-        told.append(f"\n  {one['path']} {one['before']} → {one['after']} ({one['way']})")
-    return told
+        before, after = (changed(one["path"], one[when]) for when in ("before", "after"))
+        waiting.append(f"\n  {one['path']} {before} → {after} ({one['way']})")
+    return waiting
 
 
 def _in_force(view: View) -> RenderableType:
@@ -173,23 +175,10 @@ def _in_force(view: View) -> RenderableType:
 def _rows(view: View) -> Iterator[tuple[str, str, str]]:
     for name, value in view.items():
         if name not in INNER:
-            yield "all", name, _value(value)
+            yield "all", name, told(name, value)
     for kind in ("product", "strategy"):
         for scope, own in (view.get(kind) or {}).items():
             for name, value in own.items():
-                yield f"{kind}:{scope}", name, _value(value)
+                yield f"{kind}:{scope}", name, told(name, value, f"{kind}:{scope}")
     for name, value in (view.get("shadow") or {}).items():
-        yield "shadow", name, _value(value)
-
-
-def _value(value: Any) -> str:
-    match value:
-        case {"count": count, "window_s": window_s}:
-            return f"{count} in {words.short(window_s)} s"
-        case dict():
-            return ", ".join(f"{name} {_value(inner)}" for name, inner in value.items())
-        case list():
-            return ", ".join(map(str, value)) or "none"
-        case bool():
-            return "yes" if value else "no"
-    return words.exactly(value)
+        yield "shadow", name, told(name, value)

@@ -28,5 +28,5 @@ def changed(state: TradingState, before: Level) -> StateChanged:
     """The account's state is another than before, and why."""
     after = state.account
     causes = (c for c in state.causes.values() if (c.scope, c.level) == ("all", after))
-    reason = "; ".join(cause.reason for cause in causes) or NO_CAUSE[after]
+    reason = "; ".join(cause.reason or cause.code for cause in causes) or NO_CAUSE[after]
     return StateChanged(before=before, after=after, reason=reason)

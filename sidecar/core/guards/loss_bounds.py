@@ -18,6 +18,7 @@ from sidecar.core.account import losses
 from sidecar.core.account.losses import AT_MARKS, PERIOD_OF, ROUNDING, Loss, Shift, Way
 from sidecar.core.account.margin import margin_drawdown
 from sidecar.core.account.position_tracker import PositionTracker
+from sidecar.core.context.loss_now import called
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.guards.stale_marks import StaleMarks
 from sidecar.core.vocabulary.limit_settings import LossLimit
@@ -98,10 +99,10 @@ class BoundLoss(Struct, frozen=True):
 
     @property
     def reason(self) -> str:
-        what = self.code.lower().replace("_", " ")
+        what = called(self.code, self.loss.text(), self.window)
         if self.loss.crosses(self.limit):
-            return f"{what} of {self.loss.text()} has reached {self.limit.words}"
-        return f"{what} of {self.loss.text()} may be {self.most.text()}, which reaches {self.limit.words}"
+            return f"{what} has reached {self.limit.words}"
+        return f"{what} may be {self.most.text()}, which reaches {self.limit.words}"
 
 
 class Quiet(Struct, frozen=True):

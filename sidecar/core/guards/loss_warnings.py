@@ -7,6 +7,7 @@ after it has fallen well below.
 from decimal import Decimal
 from typing import Final
 
+from sidecar.core.context.loss_now import name_of
 from sidecar.core.guards.loss_bounds import BoundLoss, LossBounds
 from sidecar.core.vocabulary.actions import Action, Alert
 from sidecar.core.vocabulary.money import cents, plain
@@ -45,7 +46,7 @@ class LossWarnings:
 
 
 def _alert(bound: BoundLoss) -> Alert:
-    what = bound.code.lower().replace("_", " ")
+    what = name_of(bound.code, bound.window)
     where = "" if bound.scope == "all" else f" of {bound.scope}"
     percent = plain(cents(100 * bound.used))
     text = f"{what}{where} is {bound.loss.text()}: {percent} % of its limit, {bound.limit.words}"

@@ -11,6 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from sidecar.core.account.losses import PERIOD_OF
+from sidecar.core.context.loss_now import reason_now
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.state import CAUSES, Cause
 from sidecar.core.guards.loss_watch import LossWatch
@@ -117,7 +118,8 @@ class OperatorVerbs:
             stops_adding=event.cancel_adding,
         )
         orders = self._stop(cause, actions)
-        text = f"only reducing orders pass in {scope}: {event.reason}{orders}"
+        where = "" if scope == "all" else f" in {scope}"
+        text = f"only reducing orders pass{where}: {event.reason}{orders}"
         if cause.strategy_id is not None and cause.strategy_id not in self.desk.tracker.strategies:
             text += f"; no order of {cause.strategy_id!r} is known yet: it binds from its first one"
         actions.append(Answered(done=True, text=text))
@@ -134,7 +136,7 @@ class OperatorVerbs:
                 )
             else:
                 remaining.append(
-                    f"{cause.code} ({cause.scope}): {cause.reason}; fix: {self.mend(cause)}"
+                    f"{cause.code} ({cause.scope}): {reason_now(self.desk, cause)}; fix: {self.mend(cause)}"
                 )
         text = "resumed" if not remaining else "not everything could be lifted"
         actions.append(Answered(done=not remaining, text=text, remaining=tuple(remaining)))

@@ -139,6 +139,48 @@ def test_a_start_says_what_it_waits_for():
     assert status(world)["missing"] == ["REST's word on the price of ETH-USD"]
 
 
+def may(world):
+    found = status(world)["bots_may"]
+    return found["add"], found["reduce"], found["why"]
+
+
+def test_what_a_bot_would_be_told_follows_state_feeds_and_doubts():
+    """The word of the headline is that of a refusal: what it says is refused, and nothing else."""
+    world = World(settings=CONNECTED, products=())
+    assert may(world) == (False, False, "; ".join(status(world)["missing"]))
+    world = World(settings=CONNECTED)
+    world.balance("USD", 100_000)
+    world.send(ev.OpenOrdersListed, order_ids=(), began_at=world.now)
+    add, reduce, why = may(world)
+    assert (add, reduce) == (False, True)
+    assert why == "; ".join(status(world)["missing"])
+
+    world = connected(held=1)
+    assert may(world) == (True, True, "")
+    assert world.ask(limit_order(), dry_run=True)
+    for feed, why in (("market", "the market feed is silent"), ("user", "the user feed is silent")):
+        world = connected(held=1)
+        world.send(ev.FeedChanged, feed=feed, signal="lost")
+        assert may(world) == (False, True, why)
+        assert why in [one.message for one in world.ask(limit_order(), dry_run=True).violations]
+        assert world.ask(sell_order(), dry_run=True)
+    world.send(ev.FeedChanged, feed="user", signal="connected")
+    assert may(world) == (False, True, "orders, fills and balances are being read again")
+
+
+def test_what_a_bot_would_be_told_under_a_cause_names_those_of_the_account_that_bind_most():
+    world = connected(held=1)
+    world.send(ev.ReduceOnlyRequested, reason="", product_id="BTC-USD")
+    assert may(world) == (True, True, "")  # other products pass
+    world.send(ev.ReduceOnlyRequested, reason="")
+    assert may(world) == (False, True, "OPERATOR_REDUCE_ONLY")
+    world.send(ev.HaltRequested, reason="")
+    assert may(world) == (False, False, "OPERATOR_HALT")
+    world.send(ev.ResumeRequested, reason="")
+    world.send(ev.FlattenRequested, reason="")
+    assert may(world) == (False, False, "LIQUIDATION")
+
+
 def test_a_complete_picture_misses_nothing():
     assert status(connected())["missing"] == []
 

@@ -221,6 +221,39 @@ def test_a_decision_that_the_facts_do_not_give_is_found(desk):
     assert one.then.approved is one.now.approved
 
 
+def reworded(decision, **changes):
+    """The same decision, each of its violations and warnings with something else in it."""
+    return replace(
+        decision,
+        violations=tuple(replace(one, **changes) for one in decision.violations),
+        warnings=tuple(replace(one, **changes) for one in decision.warnings),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "differ"),
+    [
+        ({"message": "as another version says it"}, 0),
+        ({"observed": "1"}, 2),
+        ({"scope": "product:X"}, 2),
+    ],
+)
+def test_the_words_of_a_decision_do_not_count_its_figures_do(desk, changes, differ):
+    """A refusal and an approval with a warning, as they were written down."""
+    real = desk.engine.journal.note
+
+    def other(record, at):
+        if isinstance(record, ac.Decided):
+            record = replace(record, decision=reworded(record.decision, **changes))
+        real(record, at)
+
+    desk.journal.note = other
+    assert not desk.ask(limit_order("5"))
+    assert desk.ask(limit_order("0.07")).warnings
+    found, totals = replayed(desk)
+    assert (len(found), totals.differing, totals.decisions) == (differ, differ, 2)
+
+
 def test_what_a_crash_left_unanswered_is_not_a_difference(desk):
     """A crash can end the file between a fact and its answer."""
     desk.ask(limit_order())

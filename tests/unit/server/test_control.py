@@ -56,6 +56,14 @@ def test_halt_and_resume_say_what_came_of_them_and_keep_who():
     assert operator.ask("resume", reason="looked at it")["state"] == "ACTIVE"
 
 
+def test_a_verb_is_by_the_user_of_that_name():
+    operator = Operator()
+    asked_by_root = asked("halt", reason="looks odd")
+    told(operator.control(Listening(uid=0), asked_by_root))
+    (cause,) = operator.desk.world.manager.state.causes.values()
+    assert cause.by == "root"
+
+
 def test_reduce_only_may_be_narrowed_to_one_thing():
     operator = Operator()
     assert operator.ask("reduce_only", reason="a", product_id="BTC-USD")["state"] == "ACTIVE"

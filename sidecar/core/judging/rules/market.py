@@ -9,6 +9,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from sidecar.core.account.marks import Mark
+from sidecar.core.context.loss_now import reason_beside_its_rule
 from sidecar.core.context.state import CAUSES, Cause, Level
 from sidecar.core.judging.candidate import Candidate
 from sidecar.core.judging.rules.rule import Doc, Gate, Measured, Row, ScopedLimit
@@ -111,7 +112,10 @@ def _state(candidate: Candidate, level: Level, code: str) -> Violation | None:
         code,
         scope=causes[0].scope,
         observed=", ".join(cause.code for cause in causes),
-        message="; ".join(f"{cause.reason} (fix: {CAUSES[cause.code].mend})" for cause in causes),
+        message="; ".join(
+            f"{reason_beside_its_rule(candidate.desk, cause)} (fix: {CAUSES[cause.code].mend})"
+            for cause in causes
+        ),
         clears_at=_latest(causes),
     )
 

@@ -337,7 +337,7 @@ def test_limits_are_shown_by_scope():
             }
         )
     )
-    for part in ("5,000", "5 in 60 s", "yes", "BTC-USD, ETH-USD", "product:BTC-USD", "max_move 0.01", "strategy:grid", "500 USD", "shadow"):  # fmt: skip
+    for part in ("5,000 USD", "5 in 60 s", "yes", "BTC-USD, ETH-USD", "product:BTC-USD", "max move 1 %", "strategy:grid", "500 USD", "shadow", "3×"):  # fmt: skip
         assert part in said
     assert "no limits are set" in text(limits({}))
 
@@ -360,8 +360,8 @@ def test_looser_limits_that_wait_are_shown_with_their_time(width):
     for shown in (in_force, status({**STATUS, "queued_limits": QUEUED}, width)):
         said = " ".join(text(shown, width).split())
         assert "binding from 2026-11-23 13:00:00 UTC, by uid 7" in said
-        assert "max_order_notional 5000 → 7000 (looser)" in said
-        assert "max_spread 0.05 → 0.04 (other)" in said
+        assert "max_order_notional 5,000 USD → 7,000 USD (looser)" in said
+        assert "max_spread 5 % → 4 % (other)" in said
     assert "Queued limits" not in text(status(STATUS, width), width)
 
 
@@ -424,6 +424,39 @@ def test_a_refusal_names_every_rule_and_when_it_clears():
         assert part in said
     approved = view | {"approved": True, "violations": [], "reserved_until": "2026-11-22T13:00:10Z"}
     assert "given up in 10 s" in text(decision(approved, dry_run=False))
+
+
+@pytest.mark.parametrize(
+    ("figures", "product_id", "said"),
+    [
+        (("60000", "60000", "0.08333333"), "BTC-USD", "notional 60,000.00 USD at 60,000; up to 0.08333333 BTC would pass now"),
+        (("640", "64000", "12"), "BIT-26FEB27-CDE", "notional 640.00 USD at 64,000; up to 12 contracts would pass now"),
+        (("640", None, "0"), "BTC-USD", "notional 640.00 USD"),
+        ((None, None, "0.5"), "nonsense", "up to 0.5 would pass now"),
+        ((None, None, "0"), "BTC-USD", None),
+    ],
+)  # fmt: skip
+def test_the_figures_of_a_decision_are_told_as_far_as_there_are_any(figures, product_id, said):
+    notional, price, largest = figures
+    view = {
+        "approved": False, "client_order_id": "bot-1", "state": "ACTIVE", "notional": notional, "price": price,
+        "reducing": False, "max_base_size": largest, "reserved_until": None, "replayed": False, "as_of": NOW,
+        "violations": [], "warnings": [],
+    }  # fmt: skip
+    shown = text(decision(view, dry_run=False, product_id=product_id)).splitlines()
+    assert shown == ["REFUSED  bot-1, state ACTIVE", *([] if said is None else [f"  {said}"])]
+
+
+def test_no_figure_has_a_minus_before_zero():
+    assert [words.money(one, signed=True) for one in ("-0.004", "0.004", "-0.005", "-0.006")] == [
+        "0.00",
+        "0.00",
+        "0.00",
+        "-0.01",
+    ]
+    assert [words.share(one) for one in ("-0.00001", "-0.0001", "0.0004", "-0.004", "0.5")] == [
+        "0.0 %", "-0.01 %", "0.04 %", "-0.4 %", "50.0 %",
+    ]  # fmt: skip
 
 
 def test_an_answer_says_what_remains_and_the_state():

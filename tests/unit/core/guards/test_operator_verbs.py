@@ -81,7 +81,7 @@ def test_a_second_halt_changes_nothing_but_is_answered():
 def test_reduce_only_binds_everything_by_default():
     world = World()
     actions = world.send(ev.ReduceOnlyRequested, reason="news at two")
-    assert answer(actions).text == "only reducing orders pass in all: news at two"
+    assert answer(actions).text == "only reducing orders pass: news at two"
     assert state(world) == "REDUCE_ONLY"
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.vocabulary.durations import LONGEST, UNITS, duration, written
+from sidecar.core.vocabulary.durations import LONGEST, UNITS, duration, spoken, written
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,14 @@ def test_what_is_written_is_read_as_the_same(seconds):
 @pytest.mark.parametrize(("text", "shown"), [("120s", "2m"), ("24h", "1d"), ("25h", "25h")])
 def test_it_is_written_in_the_largest_unit_that_it_is_whole_in(text, shown):
     assert written(duration(text)) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s"), (0.1, "1 s"), (59, "59 s"), (59.2, "1 min"), (61, "1 min 1 s"), (3599, "1 h"),
+        (3600, "1 h"), (3601, "1 h 1 min"), (86_399, "1 d"), (90_000, "1 d 1 h"), (2_678_400, "31 d"),
+    ],
+)  # fmt: skip
+def test_it_is_spoken_in_its_two_largest_units_and_never_too_short(seconds, said):
+    assert spoken(timedelta(seconds=seconds)) == said
