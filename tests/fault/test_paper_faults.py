@@ -61,6 +61,7 @@ async def test_every_switch_can_be_set_over_the_wire(trader):
         "balance_lag_by_currency": {"USD": "60"},
         "stuck_cancels": "CANCEL_QUEUED",
         "no_wallet_of": "USD",
+        "end_subscription": "BTC-USD",
     }
     values = {
         name: named.get(name, True if isinstance(value, bool) else 1)
