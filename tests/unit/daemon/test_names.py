@@ -28,7 +28,7 @@ def told(tables, held=("USD",), used=()):
         ({"var": {"proxies": {"PEPE": "BTC"}}}, "ASSET", "PEPE"),
         ({"var": {"stress": {"x": {"ETHH": "-0.3", "others": "-0.5"}}}}, "ASSET", "did you mean ETH?"),
         ({"coinbase": {"follow": ["BTC-USDX"]}}, "PRODUCT", "did you mean BTC-USD?"),
-        ({"limits": {"block_products": ["XRP-GBP"]}}, "PRODUCT", "names XRP-GBP, which Coinbase does not list; mend or"),
+        ({"limits": {"block_products": ["XRP-GBP"]}}, "PRODUCT", "names XRP-GBP, which Coinbase does not list; fix or"),
         ({"limits": {"product": {"BTCUSD": {"max_order_size": 1}}}}, "PRODUCT", "limits.product names BTCUSD"),
         ({"limits": {"allow_products": ["ETH-US"]}}, "PRODUCT", "did you mean ETH-USD?"),
         ({"limits": {"market_shock": {"fall": "0.1", "products": ["SOL-UDS"]}}}, "PRODUCT", "did you mean SOL-USD?"),
