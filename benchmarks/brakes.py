@@ -20,6 +20,8 @@ STRATEGY: Final = "grid"
 ASKER: Final = ev.Asker(uid=1000)
 TARGET: Final = 1.1
 TURNS: Final = 20  # so that a machine that slows down does so for both
+SHARE: Final = "max_share_of_limits"  # counts each order a second time, for its bot
+KINDS: Final = ("none", "rules", "and the bots' share")
 # Limits of the desk that are brakes, and those that it has not: wide enough to pass without a warning.
 OF_THE_DESK: Final = (
     "trading_hours",
@@ -27,7 +29,9 @@ OF_THE_DESK: Final = (
     "max_monthly_loss",
     "losing_streak",
     "max_loss_in",
-    "max_share_of_limits",
+    "max_order_slippage",
+    "max_exit_cost",
+    SHARE,
 )
 MORE: Final[dict[str, Any]] = {
     "max_notional_in": {"usd": 1_000_000_000, "window_s": 60},
@@ -42,18 +46,20 @@ OF_THE_STRATEGY: Final[dict[str, Any]] = {
 }
 
 
-def limits(*, braked: bool) -> Limits:
-    """Those of the desk, with every brake or with none."""
+def limits(kind: str) -> Limits:
+    """Those of the desk, without a brake, with every rule, or with the share of limits that one bot may use as well."""
     known = bench_desk.LIMITS.model_dump(mode="json", exclude_defaults=True)
     plain = {name: value for name, value in known.items() if name not in OF_THE_DESK}
-    if not braked:
+    if kind == "none":
         return Limits.model_validate(plain | {"strategy": {STRATEGY: {}}})
+    if kind == "rules":
+        known.pop(SHARE)
     return Limits.model_validate(known | MORE | {"strategy": {STRATEGY: OF_THE_STRATEGY}})
 
 
-def desk(*, braked: bool) -> RiskManager:
+def desk(kind: str) -> RiskManager:
     """The strategy holds a part of the bitcoin that it has bought itself."""
-    manager = bench_desk.desk(50, limits=limits(braked=braked))
+    manager = bench_desk.desk(50, limits=limits(kind))
     manager.handle(
         ev.FillReported(
             at=bench_desk.NOW,
@@ -98,11 +104,9 @@ def ticks(manager: RiskManager, rounds: int) -> list[int]:
     )
 
 
-def in_turn(
-    measure: Callable[[RiskManager, int, int], list[int]], rounds: int
-) -> tuple[list[int], list[int]]:
-    """The same measurement of both desks, a bit of each in turn: without brakes, and with them."""
-    desks, spent = (desk(braked=False), desk(braked=True)), (list[int](), list[int]())
+def in_turn(measure: Callable[[RiskManager, int, int], list[int]], rounds: int) -> list[list[int]]:
+    """The same measurement of each desk, a bit of each in turn."""
+    desks, spent = [desk(kind) for kind in KINDS], [list[int]() for _ in KINDS]
     for turn in range(TURNS):
         for manager, samples in zip(desks, spent, strict=True):
             samples.extend(measure(manager, turn * rounds, rounds // TURNS))
@@ -118,7 +122,10 @@ def show(rounds: int) -> None:
         "a tick": lambda manager, _first, count: ticks(manager, count),
     }
     for name, measure in measured.items():
-        without, braked = in_turn(measure, rounds)
-        ratio = median(braked) / median(without)
+        without, *others = in_turn(measure, rounds)
         print(f"  {name:10}   without  {summary(without)}")
-        print(f"  {'':10}   with     {summary(braked)}   ratio {ratio:.2f}  (target ≤ {TARGET})")
+        for kind, samples in zip(KINDS[1:], others, strict=True):
+            ratio = median(samples) / median(without)
+            print(
+                f"  {'':10}   {kind}  {summary(samples)}   ratio {ratio:.2f}  (target ≤ {TARGET})"
+            )

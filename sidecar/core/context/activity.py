@@ -52,6 +52,16 @@ class Notional:
 
     def add(self, usd: Decimal, window: timedelta, now: datetime) -> None:
         parts, since = self.parts, now - window
+        if (
+            parts
+            and parts[0][0] > since
+            and window == self._window
+            and self._begins <= now < self._ends
+        ):  # as nearly always
+            self.total += usd
+            last, more = parts[-1]
+            parts[-1] = (max(now, last), usd + more)
+            return
         while parts and parts[0][0] <= since:
             self.total -= parts.popleft()[1]
         self.total += usd

@@ -60,6 +60,8 @@ class DepthWatch:
         self._asked_changes = 0
         self._needed: dict[str, tuple[str, ...]] = {}  # by each product that was asked about
         self._needed_of: tuple[object, ...] = ()
+        # From when until when the books of a product need not be noted anew.
+        self._noted: dict[str, tuple[datetime, datetime]] = {}
         self._read_of: tuple[object, ...] = ()  # what was missing when it was looked at last
         self._read_at = NEVER  # when time alone lets one be read again
         self._looked_at = NEVER
@@ -85,6 +87,22 @@ class DepthWatch:
 
     def asked(self, product: Product, now: datetime, actions: list[Action]) -> bool:
         """A bot has asked about an order for this product; whether that leads to a wish."""
+        noted = self._noted.get(product.product_id)
+        if noted is not None and noted[0] <= now < noted[1] and self._is_listed_as_then():
+            return False  # a bot that asks a hundred times a second is noted once a minute
+        leads = self._note_books(product, now, actions)
+        times = [self.memory.asked.get(book) for book in self._needed_by(product)]
+        known = [at for at in times if at is not None]
+        if len(known) == len(times):
+            self._noted[product.product_id] = (max(known), min(known) + NOTED_EVERY)
+        return leads
+
+    def _is_listed_as_then(self) -> bool:
+        listings, rate = self._needed_of
+        tracker = self.desk.tracker
+        return tracker.books.listings == listings and tracker.marks.usdc_rate is rate
+
+    def _note_books(self, product: Product, now: datetime, actions: list[Action]) -> bool:
         asked, before, is_new = self.memory.asked, len(actions), False
         for book in self._needed_by(product):
             last = asked.get(book)
@@ -97,6 +115,7 @@ class DepthWatch:
             self._asked_changes += 1
             while len(asked) > FOLLOWED_MAX:
                 del asked[next(iter(asked))]
+                self._noted.clear()
             self.look(now, actions)
         return len(actions) > before
 

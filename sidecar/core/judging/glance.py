@@ -228,7 +228,8 @@ class Glance:
             if allowed is None:
                 return None
             room_worth = min(room_worth, allowed)
-            windows = (*windows, *[(one.name, one.quota, notional) for one in quotas])
+            for one in quotas:
+                windows += ((one.name, one.quota, notional),)
         most = min(room_worth / worth, funds)
         if table.money is not None:
             most = min(most, table.room_money * size / money)
