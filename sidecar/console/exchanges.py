@@ -43,10 +43,18 @@ def running_exchange() -> Urls:
 
 def _exchanges() -> Iterator[Urls]:
     pattern = f"risk-sidecar-{NAME}-*/{URLS_FILE}"
-    for path in sorted(Path(tempfile.gettempdir()).glob(pattern))[:EXCHANGES_MAX]:
+    newest_first = sorted(Path(tempfile.gettempdir()).glob(pattern), key=_written_at, reverse=True)
+    for path in newest_first[:EXCHANGES_MAX]:
         urls = _told(path)
         if urls is not None and _answers(urls["rest_url"]):
             yield urls
+
+
+def _written_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0  # it ends
 
 
 def _told(path: Path) -> Urls | None:

@@ -81,7 +81,7 @@ def market_overrides(market: str | None, speed: str | None) -> list[str]:
     """`--market` and `--speed` as the two keys of [paper] that they set."""
     chosen = []
     if market is not None:
-        chosen.append(f"paper.market={_toml_text(market)}")
+        chosen.append(f"paper.market={toml_text(market)}")
     if speed is not None:
         chosen.append(f"paper.speed={speed}")
     return chosen
@@ -96,10 +96,10 @@ def place_overrides(
         "server.order_socket": order_socket,
         "server.control_socket": control_socket,
     }
-    return [f"{key}={_toml_text(str(path))}" for key, path in given.items() if path is not None]
+    return [f"{key}={toml_text(str(path))}" for key, path in given.items() if path is not None]
 
 
-def _toml_text(text: str) -> str:
+def toml_text(text: str) -> str:
     """A TOML basic string: a file's name may hold quotes and backslashes."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

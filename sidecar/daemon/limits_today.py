@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from sidecar.core.account.position_tracker import PositionTracker
 from sidecar.core.judging.rules import RULES
-from sidecar.core.judging.rules.rule import Measured
+from sidecar.core.judging.rules.rule import NO_EQUITY, Measured
 from sidecar.core.judging.usage import Row
 from sidecar.core.vocabulary.brakes import NOT_LIMITS, is_set
 from sidecar.core.vocabulary.limit_changes import as_text, quoted
@@ -223,7 +223,8 @@ def exceeded_already(usage: Iterable[Row]) -> list[Finding]:
     """Limits that the account is beyond before any order."""
     found = []
     for row in usage:
-        if row["used"] is None or row["used"] <= ONE or row["scope"] == "shadow":
+        used = row["used"]
+        if used is None or not ONE < used < NO_EQUITY or row["scope"] == "shadow":
             continue
         what = f"{row['key']} is" if row["key"] else "the account is"
         scope = "" if row["scope"] == "all" else f" of {row['scope']}"

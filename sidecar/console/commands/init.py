@@ -14,7 +14,7 @@ import typer
 
 from sidecar.console.exchanges import Urls, running_exchange
 from sidecar.console.locating import VARIABLE, config_file
-from sidecar.console.options import StateDir, configuration
+from sidecar.console.options import StateDir, configuration, toml_text
 from sidecar.console.process import (
     EXIT_INTERRUPTED,
     as_called,
@@ -187,8 +187,7 @@ def _toml(value: str) -> str:
             return value
     except tomllib.TOMLDecodeError:
         pass
-    quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return value if value == "none" else f'"{quoted}"'
+    return value if value == "none" else toml_text(value)
 
 
 # --- The account ----------------------------------------------------------------------------------
@@ -211,9 +210,13 @@ def _looked(flags: Flags) -> "tuple[Config, FirstLook]":
             asked = typer.prompt("CDP key file (view and trade, never transfer)")
             urls["key_file"] = str(Path(asked).expanduser().absolute())
         config = configuration(
-            None, [f"coinbase.{name}={_text(one)}" for name, one in urls.items()]
+            None, [f"coinbase.{name}={toml_text(one)}" for name, one in urls.items()]
         )
         assert config.coinbase.key_file is not None
+        if flags.paper and not config.coinbase.is_on_loopback:
+            raise Misuse(
+                f"--paper is for an exchange on this machine, not {config.coinbase.rest_url}; leave --paper out"
+            )
         try:
             load_key(config.coinbase.key_file)
         except KeyFault as fault:
@@ -232,14 +235,13 @@ def _exchange(flags: Flags) -> Urls:
     urls = dict(flags.urls)
     if flags.paper and not {"rest_url", "ws_url", "key_file"} <= urls.keys():
         urls = {**running_exchange(), **urls}
-    if flags.paper:
+    if "rest_url" in urls and "ws_url" not in urls:
+        raise Misuse(
+            "--rest-url names another exchange than Coinbase; name its websocket with --ws-url"
+        )
+    if "ws_url" in urls:
         urls.setdefault("ws_user_url", urls["ws_url"])
     return urls
-
-
-def _text(value: str) -> str:
-    escaped_value = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped_value}"'
 
 
 def _say_account(config: "Config", look: "FirstLook") -> None:
