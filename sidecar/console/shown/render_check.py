@@ -31,7 +31,7 @@ def checked(view: View, width: int) -> Group:
 
 def _verdict(severities: set[str]) -> Text:
     if "critical" in severities:
-        return Text("not ready: mend what is critical", style="bold red")
+        return Text("not ready: fix what is critical", style="bold red")
     if "warning" in severities:
         return Text("ready, with warnings", style="bold yellow")
     return Text("ready", style="bold green")
