@@ -35,6 +35,7 @@ from sidecar.console.commands.validate import validate
 from sidecar.console.commands.var_backtest import backtest
 from sidecar.console.commands.var_report import report
 from sidecar.console.commands.views import limits, positions, status
+from sidecar.console.plain_help import Verb, Verbs
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.escaping import indented
 from sidecar.secrecy import looks_secret, struck
@@ -49,6 +50,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
     name=PROGRAM,
+    cls=Verbs,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,  # a fault of ours is reported by its plain traceback
@@ -71,20 +73,22 @@ VERBS: Final[dict[str, tuple[Callable[..., None], ...]]] = {
 }
 for heading, verbs in VERBS.items():
     for verb in verbs:
-        app.command(verb.__name__.replace("_", "-"), rich_help_panel=heading)(verb)
-journal = typer.Typer(help="Read, verify and re-run the decision journal.")
+        app.command(verb.__name__.replace("_", "-"), cls=Verb, rich_help_panel=heading)(verb)
+journal = typer.Typer(cls=Verbs, help="Read, verify and re-run the decision journal.")
 app.add_typer(journal, name="journal", rich_help_panel="Files")
 for verb in (show, verify, replay):
-    journal.command(verb.__name__)(verb)
-var = typer.Typer(help="Value at risk: of the portfolio now, and how well its models fit.")
+    journal.command(verb.__name__, cls=Verb)(verb)
+var = typer.Typer(
+    cls=Verbs, help="Value at risk: of the portfolio now, and how well its models fit."
+)
 app.add_typer(var, name="var", rich_help_panel="Ask")
 for verb in (report, backtest):
-    var.command(verb.__name__)(verb)
-alert = typer.Typer(help="Whether somebody is woken.")
+    var.command(verb.__name__, cls=Verb)(verb)
+alert = typer.Typer(cls=Verbs, help="Whether somebody is woken.")
 app.add_typer(alert, name="alert", rich_help_panel="Operate")
 alert.callback()(lambda: None)  # a group, though of one command
-alert.command("test")(try_alerts)
-config = typer.Typer(help="What the configuration file may hold.")
+alert.command("test", cls=Verb)(try_alerts)
+config = typer.Typer(cls=Verbs, help="What the configuration file may hold.")
 app.add_typer(config, name="config", rich_help_panel="Files")
 
 
@@ -174,7 +178,7 @@ def _config(context: typer.Context) -> None:
     _help_if_bare(context)
 
 
-@config.command("schema")
+@config.command("schema", cls=Verb)
 def config_json_schema() -> None:
     """Print the JSON Schema of the configuration file."""
     from sidecar.config.outline import config_schema  # noqa: PLC0415 - most verbs need no configuration
@@ -182,7 +186,7 @@ def config_json_schema() -> None:
     typer.echo(json.dumps(config_schema(), indent=2, ensure_ascii=False))
 
 
-@config.command("example")
+@config.command("example", cls=Verb)
 def config_example() -> None:
     """Print a commented configuration file, ready to edit."""
     from sidecar.config.example import example  # noqa: PLC0415

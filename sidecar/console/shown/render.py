@@ -31,7 +31,9 @@ def status(view: View, width: int) -> Group:
     parts: list[RenderableType] = [head(view)]
     parts += warnings(view)
     if view["causes"]:
-        parts.append(section("Why", *(_cause(cause, view["at"]) for cause in view["causes"])))
+        parts.append(
+            section("Restrictions", *(_cause(cause, view["at"]) for cause in view["causes"]))
+        )
     if view.get("queued_limits"):
         parts.append(section("Queued limits", queued(view["queued_limits"])))
     if view.get("liquidations"):
@@ -51,7 +53,7 @@ def status(view: View, width: int) -> Group:
         parts.append(section("Bots", *(_bot(bot, view["at"]) for bot in view["bots"])))
     findings = outside.get("preflight") or []
     if findings:
-        parts.append(section("Pre-flight", *(finding(one) for one in findings)))
+        parts.append(section("Checked at the start", *(finding(one) for one in findings)))
     return Group(*parts)
 
 

@@ -23,7 +23,7 @@ def positions(view: View, width: int) -> Group:
     held = view["positions"]
     parts.append(section("Positions", _positions(held, narrow) if held else _none("no positions")))
     if exits := [row for row in held if row.get("exit")]:
-        parts.append(section("Exits", *_exits(exits, view, narrow)))
+        parts.append(section("Cost of selling", *_exits(exits, view, narrow)))
     parts.append(section("Wallets", _wallets(view["wallets"], narrow)))
     if view["futures_wallet"] is not None:
         parts.append(section("Futures wallet", _futures(view["futures_wallet"])))

@@ -49,7 +49,7 @@ def _limits(rows: list[View], width: int) -> RenderableType:
 
 def _verdict(severities: set[str]) -> Text:
     if "critical" in severities:
-        return Text("not ready: mend what is critical", style="bold red")
+        return Text("not ready: fix what is critical", style="bold red")
     if "warning" in severities:
         return Text("ready, with warnings", style="bold yellow")
     return Text("ready", style="bold green")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from sidecar.config import parse_config
 from sidecar.console import commands
@@ -33,6 +34,14 @@ def functions(group):
 
 
 WORDS = [*words_of(get_command(app))]
+
+
+@pytest.mark.parametrize("given", WORDS, ids=" ".join)
+def test_the_help_names_no_type_of_an_option_without_a_value(given):
+    shown = CliRunner().invoke(app, [*given, "-h"])
+    assert shown.exit_code == 0
+    assert "--help" in shown.output
+    assert "bool" not in shown.output.lower()
 
 
 def test_every_module_of_commands_has_one_on_the_command_line():

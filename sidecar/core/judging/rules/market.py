@@ -39,7 +39,7 @@ def still_starting(candidate: Candidate) -> Violation | None:
     return Violation(
         "NOT_READY",
         observed="STARTING",
-        message="the picture is not complete yet; ask again shortly",
+        message="the account is not wholly read yet; ask again shortly (status names what is missing)",
     )
 
 

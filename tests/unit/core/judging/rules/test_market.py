@@ -37,7 +37,10 @@ def test_reducing_orders_pass_while_starting_once_the_account_is_known():
 
 def test_nothing_else_passes_while_starting():
     found = the(starting().ask(limit_order()), "NOT_READY")
-    assert found.message == "the picture is not complete yet; ask again shortly"
+    assert (
+        found.message
+        == "the account is not wholly read yet; ask again shortly (status names what is missing)"
+    )
 
 
 # --- STALE_MARKET_DATA ----------------------------------------------------------------------------
