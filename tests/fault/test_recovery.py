@@ -205,7 +205,7 @@ def test_a_journal_that_ends_before_the_snapshot_is_damage_and_a_rebuild_keeps_t
     before = {one: one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()}
     with StateDirectory(tmp_path) as directory:
         with pytest.raises(
-            JournalError, match=r"lines are missing; restore .* or start with --reb"
+            JournalError, match=r"lines are missing; restore .* or start with run --reb"
         ):
             recover(directory, Limits(), plain)
         assert {one: one.read_bytes() for one in before} == before
