@@ -28,5 +28,7 @@ def _load(path: str) -> CustomRule:
         ) from fault
     function = getattr(module, name, None)
     if not callable(function):
-        raise Misuse(f"custom rule {path!r}: {module_name} has no function {name!r}")
+        raise Misuse(
+            f"custom rule {path!r}: {module_name} has no function {name!r}; write it there"
+        )
     return CustomRule(path, function, exempt=bool(getattr(function, "exempts_reducing", False)))
