@@ -68,6 +68,7 @@ docs: $(STAMP)
 	$(BIN)/python -m sidecar.console.pages.rules_page docs/rule-examples.toml > docs/rules.md
 	$(BIN)/python -m sidecar.console.pages.paper_page docs/paper-exchange.md
 	$(BIN)/python -m sidecar.console.pages.liquidation_page docs/liquidation.md
+	$(BIN)/python -m sidecar.console.pages.messages_page docs/operations.md > docs/messages.md
 
 # Hashes for every package and no index address: where packages come from is the machine's business.
 # The client comes from ./client, whose own dependencies are locked as all others.

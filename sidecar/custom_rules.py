@@ -47,7 +47,9 @@ def _load(path: str, on_raise: OnRaise) -> CustomRule:
         ) from None
     function = getattr(module, name, None)
     if not callable(function):
-        raise Misuse(f"custom rule {path!r}: {module_name} has no function {name!r}")
+        raise Misuse(
+            f"custom rule {path!r}: {module_name} has no function {name!r}; write it there"
+        )
     exempt = bool(getattr(function, "exempts_reducing", False))
     return CustomRule(path, function, exempt, on_raise)
 

@@ -271,7 +271,7 @@ class RiskManager:
         verdict was booked, since it was given: it may be wrong by now.
         """
         if verdict.turn != (self._books.version, self.approvals.decisions):
-            raise Misuse("something was taken in between a decision and its booking")
+            raise Misuse("a fact came between decision and booking; judge it again")
         actions: list[Action] = []
         self._book(verdict, actions)
         return actions

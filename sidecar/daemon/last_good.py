@@ -126,7 +126,9 @@ def _read(path: Path) -> KeptConfiguration:
             found = os.fstat(file.fileno())
             data = file.read(SIZE_BYTES_MAX + 1)
     except OSError as error:
-        raise Misuse(f"{path} cannot be read ({error.strerror})") from None
+        raise Misuse(
+            f"{path} cannot be read ({error.strerror}); fix the configuration file"
+        ) from None
     if found.st_uid != os.geteuid() or found.st_mode & OTHERS_WRITE:
         raise Misuse(f"other users may have written {path}; look at it, then chmod 600 it")
     try:
@@ -134,7 +136,9 @@ def _read(path: Path) -> KeptConfiguration:
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Misuse(f"{path} is damaged; fix the configuration file") from None
     if kept.version != VERSION:
-        raise Misuse(f"{path} has version {kept.version}, this sidecar reads {VERSION}")
+        raise Misuse(
+            f"{path} has version {kept.version}, this sidecar reads {VERSION}; start the version that wrote it"
+        )
     return kept
 
 

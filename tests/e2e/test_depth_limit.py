@@ -108,7 +108,7 @@ def test_a_too_large_order_is_refused_and_the_size_that_it_names_passes(demo):
 
 def test_status_names_the_books_that_are_followed(demo):
     until_known(demo)
-    shown = run("status", control=demo["control_socket"]).stdout
+    shown = run("status", "-v", control=demo["control_socket"]).stdout
     assert "order books of BTC-USD" in shown
     told = json.loads(run("status", "--json", control=demo["control_socket"]).stdout)
     assert told["sidecar"]["depth"]["followed"] == ["BTC-USD"]

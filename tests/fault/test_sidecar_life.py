@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import pwd
 import resource
 import threading
 import time
@@ -269,7 +270,7 @@ async def test_a_second_operator_confirms_what_the_first_had_read(trader, tmp_pa
         assert answer["done"]
         assert (await made.ask("limits"))["max_order_notional"] == "8000"
         changed = [act for _, act in made.actions if isinstance(act, ac.LimitsChanged)]
-        assert [act.by for act in changed] == [f"uid {os.getuid()}", "uid 4242"]
+        assert [act.by for act in changed] == [pwd.getpwuid(os.getuid()).pw_name, "uid 4242"]
 
 
 async def test_a_reload_that_lacks_a_required_limit_changes_nothing(trader):

@@ -333,7 +333,7 @@ class Approvals:
         return self._plain_refusal(event, client_order_id, violations)
 
     def _unknown_product(self, event: Proposal, order: Order) -> Verdict:
-        text = f"{order.product_id} is not in Coinbase's list of products"
+        text = f"{order.product_id} is not in Coinbase's list of products; write it as Coinbase does: BTC-USD"
         violation = Violation("UNKNOWN_PRODUCT", observed=order.product_id, message=text)
         return self._plain_refusal(event, order.client_order_id, (violation,))
 

@@ -117,7 +117,7 @@ def _product_name(value: str) -> str:
 
 def _whole_name(value: str) -> str:
     if not value.strip():
-        raise ValueError("a name must not be blank")
+        raise ValueError("is blank; write a name")
     return value
 
 

@@ -99,7 +99,7 @@ def account_data(candidate: Candidate) -> Violation | None:
             "STALE_ACCOUNT_DATA",
             scope=f"product:{candidate.product.product_id}",
             observed="unread",
-            message=f"what futures the account has cannot be read: {fault}",
+            message=f"what futures the account has cannot be read: {fault}; ask again shortly",
         )
     return None
 

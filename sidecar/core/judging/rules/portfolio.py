@@ -37,7 +37,7 @@ def liquidation_buffer(candidate: Candidate) -> Violation | None:
         return Violation(
             "MIN_LIQUIDATION_BUFFER",
             limit=readable(limit),
-            message="Coinbase's futures balance summary was not read yet",
+            message="Coinbase's futures balance summary was not read yet; ask again shortly",
         )
     if futures.liquidation_buffer_percentage >= limit:
         return None
@@ -46,7 +46,7 @@ def liquidation_buffer(candidate: Candidate) -> Violation | None:
         "MIN_LIQUIDATION_BUFFER",
         limit=readable(limit),
         observed=shown,
-        message=f"Coinbase's liquidation buffer is {shown} %, below {readable(limit)} %",
+        message=f"Coinbase's liquidation buffer is {shown} %, below {readable(limit)} %; close contracts, or add funds",
     )
 
 
@@ -64,7 +64,8 @@ def margin_unknown(candidate: Candidate) -> Violation | None:
         "MAX_MARGIN_DRAWDOWN",
         limit="" if limit is None else readable(limit),
         observed="none",
-        message="max_margin_drawdown is set, and Coinbase has not told the margin posted for the contracts held",
+        message="max_margin_drawdown is set, and Coinbase has not told the margin posted for the contracts held; "
+        "ask again shortly, or unset the limit",
     )
 
 

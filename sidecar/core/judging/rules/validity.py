@@ -27,11 +27,15 @@ def product_allowed(candidate: Candidate) -> Violation | None:
         return Violation("PRODUCT_NOT_ALLOWED", observed=product, message=text)
     if product in limits.block_products:
         return Violation(
-            "PRODUCT_NOT_ALLOWED", observed=product, message=f"{product} is on block_products"
+            "PRODUCT_NOT_ALLOWED",
+            observed=product,
+            message=f"{product} is on block_products; take it off to trade it",
         )
     if limits.allow_products is not None and product not in limits.allow_products:
         return Violation(
-            "PRODUCT_NOT_ALLOWED", observed=product, message=f"{product} is not on allow_products"
+            "PRODUCT_NOT_ALLOWED",
+            observed=product,
+            message=f"{product} is not on allow_products; add it to trade it",
         )
     return None
 
@@ -45,7 +49,7 @@ def product_tradable(candidate: Candidate) -> Violation | None:
         return Violation(
             "PRODUCT_UNTRADABLE",
             observed="session closed",
-            message=f"{product.product_id}: the futures session is closed",
+            message=f"{product.product_id}: the futures session is closed; wait until it opens",
             clears_at=product.opens_at,
         )
     if candidate.order.is_market and (product.limit_only or product.auction_mode):
@@ -132,14 +136,14 @@ def _out_of_range(what: str, size: Decimal, low: Decimal, high: Decimal | None) 
             "SIZE_OUT_OF_RANGE",
             limit=readable(low),
             observed=readable(size),
-            message=f"{what} {readable(size)} is below Coinbase's minimum {readable(low)}",
+            message=f"{what} {readable(size)} is below Coinbase's minimum {readable(low)}; send a larger one",
         )
     if high is not None and size > high:
         return Violation(
             "SIZE_OUT_OF_RANGE",
             limit=readable(high),
             observed=readable(size),
-            message=f"{what} {readable(size)} is above Coinbase's maximum {readable(high)}",
+            message=f"{what} {readable(size)} is above Coinbase's maximum {readable(high)}; send a smaller one",
         )
     return None
 

@@ -144,7 +144,10 @@ def test_an_unknown_product_is_refused_by_name():
     decision = World().ask(limit_order(product_id="NOPE-USD", name="one"))
     found = the(decision, "UNKNOWN_PRODUCT")
     assert (found.observed, decision.client_order_id) == ("NOPE-USD", "one")
-    assert found.message == "NOPE-USD is not in Coinbase's list of products"
+    assert (
+        found.message
+        == "NOPE-USD is not in Coinbase's list of products; write it as Coinbase does: BTC-USD"
+    )
 
 
 @pytest.mark.parametrize("strategy", ["", "x" * 65, 5, ["momo"], b"momo", "\ud800", "a\nb"])

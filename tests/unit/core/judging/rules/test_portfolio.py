@@ -121,13 +121,16 @@ def test_the_liquidation_buffer_must_not_be_under_its_percentage(buffer, ok):
     if not ok:
         found = the(decision, "MIN_LIQUIDATION_BUFFER")
         assert (found.limit, found.observed) == ("20", "19.99")
-        assert found.message == "Coinbase's liquidation buffer is 19.99 %, below 20 %"
+        assert (
+            found.message
+            == "Coinbase's liquidation buffer is 19.99 %, below 20 %; close contracts, or add funds"
+        )
         assert decision.max_base_size == 0
 
 
 def test_an_unknown_buffer_is_not_enough():
     found = the(World(min_liquidation_buffer=20).ask(future_order()), "MIN_LIQUIDATION_BUFFER")
-    assert found.message == "Coinbase's futures balance summary was not read yet"
+    assert found.message == "Coinbase's futures balance summary was not read yet; ask again shortly"
 
 
 def test_the_buffer_is_about_futures_only():
@@ -185,7 +188,10 @@ def test_a_margin_that_is_not_told_is_not_enough_to_add_contracts():
     world = losing(64_000, margin=None)
     found = the(world.ask(future_order()), "MAX_MARGIN_DRAWDOWN")
     assert (found.limit, found.observed) == ("0.5", "none")
-    text = "max_margin_drawdown is set, and Coinbase has not told the margin posted for the contracts held"
+    text = (
+        "max_margin_drawdown is set, and Coinbase has not told the margin posted for the contracts held; "
+        "ask again shortly, or unset the limit"
+    )
     assert found.message == text
     assert world.ask(future_order(1, "SELL"))
 

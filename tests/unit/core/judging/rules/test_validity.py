@@ -48,14 +48,17 @@ def test_only_products_on_the_allow_list_may_be_traded():
     assert world.ask(limit_order("0.1", "2000", product_id="ETH-USD"))
     found = the(world.ask(limit_order()), "PRODUCT_NOT_ALLOWED")
     assert found.observed == "BTC-USD"
-    assert found.message == "BTC-USD is not on allow_products"
+    assert found.message == "BTC-USD is not on allow_products; add it to trade it"
 
 
 def test_products_on_the_block_list_may_not_be_traded():
     world = World(block_products=("BTC-USD",))
     assert world.ask(limit_order("0.1", "2000", product_id="ETH-USD"))
     decision = world.ask(limit_order())
-    assert the(decision, "PRODUCT_NOT_ALLOWED").message == "BTC-USD is on block_products"
+    assert (
+        the(decision, "PRODUCT_NOT_ALLOWED").message
+        == "BTC-USD is on block_products; take it off to trade it"
+    )
     assert decision.max_base_size == 0
 
 
@@ -269,7 +272,7 @@ def test_the_worth_of_a_base_sized_order_is_named():
     decision = World(products=(FINE,)).ask(limit_order("0.00000001", "60000"))
     found = the(decision, "SIZE_OUT_OF_RANGE")
     assert (found.limit, found.observed) == ("1", "0.0006")
-    assert found.message == "order value 0.0006 is below Coinbase's minimum 1"
+    assert found.message == "order value 0.0006 is below Coinbase's minimum 1; send a larger one"
 
 
 @pytest.mark.parametrize(("side", "bid", "ask", "ok"), [
