@@ -114,7 +114,15 @@ class Wiring:
         self._liquidation = Liquidation(engine, self._lookups, rest, self._reconciler, group)
         self._alarm = Alarm(engine)
         self._publisher = Publisher(engine.manager)
-        self._answers = Answers(
+        self._answers = self._made_answers()
+        self._control = self._made_control(group)
+        self._listeners = self._sockets(config.server)
+        engine.carry = self._carry()
+        engine.listeners += [self._action_log.tell, self._publisher.tell, waker.listen]
+
+    def _made_answers(self) -> Answers:
+        engine = self._engine
+        return Answers(
             engine.manager,
             engine.handle,
             engine.now,
@@ -123,10 +131,6 @@ class Wiring:
             publisher=self._publisher,
             outside=self._outside,
         )
-        self._control = self._made_control(group)
-        self._listeners = self._sockets(config.server)
-        engine.carry = self._carry()
-        engine.listeners += [self._action_log.tell, self._publisher.tell, waker.listen]
 
     def _left_out(self, fault: str) -> None:
         """A row of Coinbase's that cannot be read."""

@@ -107,6 +107,8 @@ async def test_without_tls_no_authority_is_read(trader, monkeypatch):
         raise OSError("authorities")
 
     monkeypatch.setattr(ssl, "create_default_context", read)
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):  # else what they name is at fault
+        monkeypatch.delenv(name, raising=False)
     with pytest.raises(OSError, match="authorities"):
         Rest(trader.paper.urls["tls_rest_url"], None)
     async with client(trader) as rest:

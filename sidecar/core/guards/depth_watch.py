@@ -91,10 +91,8 @@ class DepthWatch:
         if noted is not None and noted[0] <= now < noted[1] and self._is_listed_as_then():
             return False  # a bot that asks a hundred times a second is noted once a minute
         leads = self._note_books(product, now, actions)
-        times = [self.memory.asked.get(book) for book in self._needed_by(product)]
-        known = [at for at in times if at is not None]
-        if len(known) == len(times):
-            self._noted[product.product_id] = (max(known), min(known) + NOTED_EVERY)
+        times = [self.memory.asked[book] for book in self._needed_by(product)]
+        self._noted[product.product_id] = (max(times), min(times) + NOTED_EVERY)
         return leads
 
     def _is_listed_as_then(self) -> bool:

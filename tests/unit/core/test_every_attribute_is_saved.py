@@ -46,7 +46,7 @@ NOT_SAVED: dict[str, str] = {
     "ExitCosts._serial": COUNTER, "ExitCosts._version": COUNTER, "ExitCosts._routes": CACHE,
     "DepthWatch._wanted": CACHE, "DepthWatch._chosen_of": CACHE, "DepthWatch._asked_changes": COUNTER,
     "DepthWatch._read_of": CACHE, "DepthWatch._read_at": CACHE,
-    "DepthWatch._looked_at": CACHE, "DepthWatch._needed": CACHE, "DepthWatch._needed_of": CACHE,
+    "DepthWatch._looked_at": CACHE, "DepthWatch._needed": CACHE, "DepthWatch._needed_of": CACHE, "DepthWatch._noted": CACHE,
     "BalanceFlow.complete": "the first listing of a new process is its own",
     "Wallet.waits_since": "a wait of minutes for a price begins anew",
     "Books.remarked": "marks that shocks have not looked at yet: they look at each fact, and all begin anew",

@@ -145,6 +145,17 @@ def test_the_largest_exposures_are_followed_first_and_no_more_than_may_be():
     assert "BTC-USD" not in followed(world)
 
 
+def test_a_bot_that_asks_again_is_noted_once_a_minute():
+    world = connected(**LIMITED)
+    noted = world.manager.depth.memory.asked
+    asked(world, "ETH-USD")
+    first = noted["ETH-USD"]
+    for seconds in (59, 1, 30):
+        world.wait(seconds)
+        asked(world, "ETH-USD")
+    assert noted["ETH-USD"] - first == timedelta(seconds=60)
+
+
 def test_no_more_questions_are_remembered_than_books_may_be_followed():
     world = connected(**LIMITED)
     coins = [f"C{number:02d}" for number in range(FOLLOWED_MAX + 1)]
