@@ -38,12 +38,12 @@ def _load(path: str, on_raise: OnRaise) -> CustomRule:
         ) from fault
     except SyntaxError as fault:
         raise Misuse(
-            f"custom rule {path!r}: {fault.msg} at {fault.filename}:{fault.lineno}; mend it there"
+            f"custom rule {path!r}: {fault.msg} at {fault.filename}:{fault.lineno}; fix it there"
         ) from None
     except Exception as fault:  # noqa: BLE001 - foreign code: whatever its import raises is for its author to mend
         last = extract_tb(fault.__traceback__)[-1]
         raise Misuse(
-            f"custom rule {path!r}: {said_by(fault)} at {last.filename}:{last.lineno}; mend it there"
+            f"custom rule {path!r}: {said_by(fault)} at {last.filename}:{last.lineno}; fix it there"
         ) from None
     function = getattr(module, name, None)
     if not callable(function):

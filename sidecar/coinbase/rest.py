@@ -281,7 +281,8 @@ def _http(verify: Any) -> httpx.AsyncClient:
                     f" {name}"
                 ) from None
         raise Misuse(
-            f"the environment's proxy cannot be used ({error}); fix or unset ALL_PROXY, HTTPS_PROXY and HTTP_PROXY"
+            f"the environment's proxy, or the system's certificates, cannot be used ({error}); fix or unset"
+            " ALL_PROXY, HTTPS_PROXY and HTTP_PROXY"
         ) from None
 
 

@@ -69,7 +69,7 @@ class Trials:
                 "critical",
                 "CUSTOM_RULE",
                 f"custom rule {name} raises {said} at {place or 'a place unknown'}, on {', '.join(kinds)} of"
-                f" {product.product_id}: such orders would all be refused; mend the rule",
+                f" {product.product_id}: such orders would all be refused; fix the rule",
             )
             for (name, said, place), kinds in self._raised.items()
         ]

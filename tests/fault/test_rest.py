@@ -21,6 +21,7 @@ from sidecar.coinbase.rest import (
     Withdrawn,
 )
 from sidecar.core.vocabulary import events as ev
+from sidecar.core.vocabulary.errors import Misuse
 from tests.fault.paper_client import trading
 
 
@@ -109,7 +110,7 @@ async def test_without_tls_no_authority_is_read(trader, monkeypatch):
     monkeypatch.setattr(ssl, "create_default_context", read)
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):  # else what they name is at fault
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(OSError, match="authorities"):
+    with pytest.raises(Misuse, match="authorities"):
         Rest(trader.paper.urls["tls_rest_url"], None)
     async with client(trader) as rest:
         assert (await rest.get("/key_permissions"))["can_view"]

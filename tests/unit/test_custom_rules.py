@@ -46,8 +46,8 @@ def test_a_function_is_loaded_by_its_path_with_its_attribute(module):
         ("", "rules_of_a_test:a", "has no function 'a'"),
         ("a = 1", "rules_of_a_test:a", "has no function 'a'"),
         ("", "no_such_module:a", "install the module, or put it on PYTHONPATH"),
-        ("def a(:\n", "rules_of_a_test:a", "rules_of_a_test.py:1; mend it there"),
-        ("x = 1\ny = x / 0\n", "rules_of_a_test:a", "rules_of_a_test.py:2; mend it there"),
+        ("def a(:\n", "rules_of_a_test:a", "rules_of_a_test.py:1; fix it there"),
+        ("x = 1\ny = x / 0\n", "rules_of_a_test:a", "rules_of_a_test.py:2; fix it there"),
     ],
 )
 def test_what_cannot_be_loaded_is_one_line_with_the_mend(module, text, path, said):

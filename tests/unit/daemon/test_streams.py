@@ -148,7 +148,7 @@ def test_an_approval_that_cannot_be_booked_ends_everything_and_is_named():
     made = Waiting()
     decision, finish = made.decide()
     made.world.send(ev.HaltRequested, reason="test")  # which nothing can bring in between
-    with pytest.raises(Faulted, match="taken in between"):
+    with pytest.raises(Faulted, match="between decision and booking"):
         finish()
     assert not made.world.tracker.ledger.reservations
     with pytest.raises(Faulted):
