@@ -38,6 +38,15 @@ def see_own(directory: Path) -> None:
             raise Misuse(_mend(parent, mode))
 
 
+def see_own_file(path: Path) -> None:
+    """Raises Misuse for a file that another user than this one or root may write."""
+    found = path.stat()
+    if found.st_uid not in {0, os.geteuid()}:
+        raise Misuse(f"{path} is user {found.st_uid}'s, and is not taken unless it is named")
+    if found.st_mode & OTHERS_WRITE:
+        raise Misuse(_mend(path, found.st_mode))
+
+
 def owners_of(path: Path | None) -> tuple[int, ...]:
     """The users whose file this is, the owner of a link to it among them; none where there is no file."""
     if path is None:

@@ -19,6 +19,7 @@ from sidecar.core.vocabulary.errors import Misuse
 from sidecar.escaping import escaped
 from sidecar.server.error_codes import REFUSED
 
+ACCOUNT_WITHIN_S: Final = 2.0  # only to say whose account it is
 TIMEOUT_S: Final = 10.0  # views and verbs take a moment; this long means that no sidecar is there
 ANSWER_BYTES_MAX: Final = 64 << 20
 CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid
@@ -78,13 +79,17 @@ def account_of(path: Path) -> dict[str, str]:
     """Whose account the sidecar behind this socket trades: `portfolio`, `portfolio_name`, `host`, and `money`: real or
     paper. Empty where it does not say. Raises Misuse.
     """
-    account: dict[str, str] = msgspec.json.decode(ask(path, "status"))["sidecar"].get("account", {})
+    status = msgspec.json.decode(ask(path, "status", ACCOUNT_WITHIN_S))
+    account: dict[str, str] = (status.get("sidecar") or {}).get("account", {})
     return account
 
 
 def tell_reached(path: Path) -> None:
-    """Say which sidecar a verb reaches, before it does."""
-    account = account_of(path)
+    """Say which sidecar a verb reaches, before it does. No verb waits for one that does not say: a halt is sent."""
+    try:
+        account = account_of(path)
+    except Misuse:
+        return  # the verb itself says why, where it cannot be asked either
     money = "PAPER" if account.get("money") == "paper" else "REAL MONEY"
     called = f'"{name}" ' if (name := account.get("portfolio_name")) else ""
     portfolio = called + (account.get("portfolio") or "not told by Coinbase yet")

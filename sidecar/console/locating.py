@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sidecar.console.options import configuration
 from sidecar.core.vocabulary.errors import Misuse
+from sidecar.own_places import see_own_file
 
 if TYPE_CHECKING:
     from sidecar.config.tables import Config
@@ -42,7 +43,17 @@ def config_file(given: Path | None) -> Path | None:
         return given
     if named := os.environ.get(VARIABLE):
         return Path(named)
-    return next((path for path in usual_places() if path.is_file()), None)
+    return next(_usual_files(), None)
+
+
+def _usual_files() -> Iterator[Path]:
+    """Those of the usual places that are there. Raises Misuse for one that another user may have written: it names
+    programs and sockets, and nobody has named it.
+    """
+    for path in usual_places():
+        if path.is_file():
+            see_own_file(path)
+            yield path
 
 
 def usual_places() -> tuple[Path, ...]:
@@ -72,11 +83,14 @@ def place(config: Path | None) -> Place:
         return _of_file(config, "--config")
     if named := os.environ.get(VARIABLE):
         return _of_file(Path(named), VARIABLE)
-    file, found = config_file(None), list(_demos())
-    if file is not None:
-        found.insert(0, _of_file(file, str(file)))
+    files = [_of_file(path, str(path)) for path in _usual_files()]
+    own = {one.control_socket for one in files[:1]}
+    others = [
+        one for one in files[1:] if one.control_socket not in own and _listens(one.control_socket)
+    ]
+    file, found = files[:1], [*files[:1], *others, *_demos()]
     usual = _of_config(configuration(None, None), "the default places")
-    if file is None and (not found or _listens(usual.control_socket)):
+    if not file and (not found or _listens(usual.control_socket)):
         found.insert(0, usual)
     if len(found) > 1:
         lines = [f"{one.of}: {one.control_socket}" for one in found]

@@ -53,7 +53,7 @@ def status(manager: RiskManager, now: datetime) -> View:
     return {
         "at": now,
         "state": manager.state.account,
-        "bots_may": _bots_may(manager),
+        "bots_may": _bots_may(manager, now),
         "causes": [_cause(cause, manager) for cause in manager.state.causes.values()],
         "missing": missing(manager),
         "doubts": _doubts(manager),
@@ -181,7 +181,7 @@ def _cause(cause: Cause, manager: RiskManager) -> View:
     }
 
 
-def _bots_may(manager: RiskManager) -> View:
+def _bots_may(manager: RiskManager, now: datetime) -> View:
     """Whether orders that add risk, and those that reduce it, may pass anywhere, and why not."""
     state, feeds, doubts = manager.state, manager.feeds, manager.tracker.books.doubts
     reduces = state.account not in STANDS_STILL
@@ -192,7 +192,20 @@ def _bots_may(manager: RiskManager) -> View:
         why = ", ".join(cause.code for cause in of_all if cause.level == state.account)
     else:
         why = feeds.market_fault or feeds.user_fault or next(iter(doubts.values()), "")
+        why = why or _of_limits(manager, now)
     return {"add": state.account == "ACTIVE" and not why, "reduce": reduces, "why": why}
+
+
+def _of_limits(manager: RiskManager, now: datetime) -> str:
+    """Why the account's own limits let no order pass that adds risk, whatever it is; empty where one may."""
+    limits, exits = manager.limits, manager.tracker.exits
+    if limits.trading_hours is not None:
+        opens = limits.trading_hours.hours.opens_at(now)
+        if opens is not None:
+            return f"it is outside the trading hours, which begin at {opens:%Y-%m-%d %H:%M:%S} UTC"
+    if limits.max_exit_cost is not None and (unknown := exits.unknown()):
+        return f"max_exit_cost: {exits.why_unknown(unknown[0])}"
+    return ""
 
 
 def missing(manager: RiskManager) -> list[str]:

@@ -34,7 +34,7 @@ class KeptConfiguration(Struct, frozen=True, kw_only=True):
 
     version: int
     file: str
-    tables: dict[str, Any]
+    tables: dict[str, dict[str, Any]]
 
 
 class Given(NamedTuple):

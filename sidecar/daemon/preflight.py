@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from sidecar.coinbase.lookups import Lookups
 from sidecar.coinbase.rest import CallFailed, Refused
+from sidecar.config.tables import Coinbase
 from sidecar.core.account.elsewhere import VENUES
 from sidecar.core.vocabulary.errors import Untrusted
 from sidecar.escaping import escaped
@@ -30,6 +31,7 @@ class Portfolio(NamedTuple):
 
 
 UNTOLD: Final = Portfolio()
+PAPER_PORTFOLIO: Final = "Paper"  # as the paper exchange calls its only one
 
 
 async def look(lookups: Lookups, unix: Callable[[], float]) -> tuple[list[Finding], Portfolio]:
@@ -92,6 +94,13 @@ def _skew(seconds: float) -> str:
     if abs(seconds) < SKEW_S_SHOWN:
         return "agrees with"
     return f"is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'}"
+
+
+def is_paper(coinbase: Coinbase, portfolio: Portfolio) -> bool:
+    """Whether it is play money: what is on this machine may be a tunnel to Coinbase, so the paper exchange's own name
+    of its portfolio must be told too.
+    """
+    return coinbase.is_on_loopback and portfolio.name == PAPER_PORTFOLIO
 
 
 def called(portfolio: Portfolio) -> str:

@@ -47,6 +47,7 @@ class RestTasks:
         self._rest = rest
         self._group = group
         self._read_at: dict[str, datetime] = {}  # when each book's price was last read over REST
+        self._unread: dict[str, str] = {}  # why the depth of a book could not be read, as said last
         self._sought: dict[str, ac.FindOrder] = {}
         self._unwanted: dict[str, float] = {}  # orders to be cancelled, and until when it is tried
         self._running: dict[str, asyncio.Task[None]] = {}  # by name: one of each at a time
@@ -106,8 +107,11 @@ class RestTasks:
         try:
             depth = await self._lookups.depth(book)
         except (CallFailed, Untrusted) as error:
-            self._engine.log.warning("depth not read", product=book, fault=str(error))
+            if self._unread.get(book) != str(error):  # else it has been said
+                self._unread[book] = str(error)
+                self._engine.log.warning("depth not read", product=book, fault=str(error))
         else:
+            self._unread.pop(book, None)
             tell(depth)
 
     async def _ask(

@@ -299,7 +299,7 @@ class Wiring:
                 "portfolio": self._portfolio.uuid,
                 "portfolio_name": self._portfolio.name,
                 "host": coinbase.rest_url,
-                "money": "paper" if coinbase.is_on_loopback else "real",
+                "money": "paper" if preflight.is_paper(coinbase, self._portfolio) else "real",
             },
             "feeds_heard_s_ago": {
                 name: round(wall - session.heard, 3)

@@ -70,7 +70,10 @@ def _confirm(where: Path) -> None:
     held = [f"{one['quantity']} {one['key']}" for one in view["positions"] if one["quantity"]]
     orders = len(view["open_orders"])
     typer.echo(f"held: {', '.join(held) or 'nothing'}; open orders: {orders}")
-    account = account_of(where)
+    try:
+        account = account_of(where)
+    except Misuse:  # it can be flattened all the same
+        account = {}
     name = account.get("portfolio_name") or account.get("portfolio") or NAMELESS
     typed = typer.prompt(
         f"To cancel all orders and sell all of it now, type the portfolio's name, {escaped(name)}"

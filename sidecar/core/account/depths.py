@@ -15,8 +15,10 @@ from sidecar.core.vocabulary.money import is_sane
 from sidecar.core.vocabulary.order_body import Side
 
 UNSEEN: Final = datetime.min.replace(tzinfo=UTC)
-# Books that are kept, the last ones told: more than are followed, and more than an account holds coins.
-DEPTHS_MAX: Final = 500
+# Books that are kept, the last ones told: the followed ones, and those that are read to be shown.
+DEPTHS_MAX: Final = 64
+# Facts are told as of when they were read, up to so much before the ones behind them.
+AHEAD_MAX: Final = timedelta(minutes=1)
 NO_LADDERS: Final[Mapping[Side, Ladder]] = {}
 
 
@@ -42,16 +44,18 @@ class Depths:
             _check(depth)
         for depth in event.books:
             before = self.known.get(depth.product_id)
-            if before is None or before.at <= depth.at:  # a reading may be overtaken by the feed
+            if before is None or not depth.at < before.at <= event.at:  # overtaken by the feed
                 self.known.pop(depth.product_id, None)
                 self.known[depth.product_id] = depth
                 self._changed(depth.product_id)
         while len(self.known) > DEPTHS_MAX:
-            name = next(iter(self.known))
-            del self.known[name]
-            self._ladders.pop(name, None)
-            self._changed(name)
+            self._drop(next(iter(self.known)))
         self._restate()
+
+    def _drop(self, name: str) -> None:
+        del self.known[name]
+        self._ladders.pop(name, None)
+        self._changed(name)
 
     def hold(self, event: DepthHolds) -> None:
         """Depths told before stand as they are."""
@@ -72,6 +76,8 @@ class Depths:
 
     def pass_time(self, now: datetime, max_age: timedelta) -> None:
         """Let depths grow old: none that is older than `max_age` is believed from now on."""
+        for name in [one for one, depth in self.known.items() if depth.at > now + AHEAD_MAX]:
+            self._drop(name)  # the clock was set back: of then, nothing is known
         before, self.oldest = self.oldest, now - max_age
         low, high = sorted((before, self.oldest))
         if self._first is None or self._first < high:

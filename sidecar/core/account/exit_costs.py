@@ -29,12 +29,14 @@ NO_ROUTE: Final = "no product sells it for cash"
 class Exit(Struct, frozen=True):
     """The way out of one key: the book that it is sold in (`product`), both sides of it, by the side of the order that
     closes, and the worth of its quote currency, USD. `why_not`: why its cost cannot be told; then there are no sides.
+    `is_awaited`: its depth is to come.
     """
 
     product: Product | None
     ladders: Mapping[Side, Ladder]
     rate: Decimal = ONE
     why_not: str = ""
+    is_awaited: bool = False
 
     def cost(self, side: Side, quantity: Decimal) -> Decimal:
         """The cost of closing so many base units by orders on this side, USD; infinite where it is not known."""
@@ -97,9 +99,8 @@ class ExitCosts:
         if rate is None:
             return Exit(product, {}, why_not=f"no good quote values {product.quote} in USD")
         if not self._depths.is_believed(product.book):
-            return Exit(
-                product, {}, why_not=f"no depth of {product.book} is known that is young enough"
-            )
+            why_not = f"no depth of {product.book} is known that is young enough"
+            return Exit(product, {}, why_not=why_not, is_awaited=True)
         ladders = self._depths.ladders(product.book)
         why_not = "" if ladders else f"the book of {product.book} has no two sides"
         return Exit(product, ladders, rate, why_not)
@@ -124,12 +125,14 @@ class ExitCosts:
         return self.short_of(key, side, quantity)
 
     def short_of(self, key: str, side: Side, quantity: Decimal) -> str:
-        """Why it is not known what closing so much of a key costs."""
+        """Why it is not known what closing so much of a key costs, and the fix."""
         way = self.way_out(key)
+        if way.is_awaited:
+            return way.why_not + self._depths.what_next
         if way.why_not or way.product is None:
-            return way.why_not
+            return f'{way.why_not}; sell it, or leave it out with positions.keep.{key} = "all"'
         known, name = readable(way.known(side)), way.product.book
-        return f"the book of {name} is known to take {known} of {readable(quantity)}"
+        return f"the book of {name} is known to take {known} of {readable(quantity)}; ask for less"
 
     def _follow(self) -> None:
         """Bring the costs up to date."""
@@ -183,12 +186,19 @@ class ExitCosts:
         self._costs[key] = cost
         self._total += cost
 
+    def is_worth_selling(self, line: Exposure, product: Product) -> bool:
+        """Whether more than dust of it could be held."""
+        return any(self._worth_selling(line, product))
+
     def cost_of(self, line: Exposure, way: Exit) -> Decimal:
         """The cost of a key's exit at worst, USD; so little that Coinbase sells no less costs nothing."""
         long, short = self._worth_selling(line, way.product)
         return max(way.cost(SELL, long), way.cost(BUY, short))
 
     def _worth_selling(self, line: Exposure, product: Product | None) -> tuple[Decimal, Decimal]:
+        """What never had a price counts for nothing, here as in equity; nor does dust."""
+        if line.mark is None:
+            return ZERO, ZERO
         long, short = max(ZERO, line.long), max(ZERO, -line.short)
         if product is None:
             return long, short

@@ -172,12 +172,12 @@ class DepthWatch:
             actions.append(FollowDepth(product_ids=wanted))
 
     def _held(self) -> Iterator[str]:
-        """The books that positions, and those that orders could bring, are sold in; the largest first."""
+        """The books that positions, and those that orders could bring, are sold in; the largest first, and no dust."""
         tracker = self.desk.tracker
         lines = sorted(tracker.account.lines.values(), key=lambda line: (-line.notional, line.key))
         for line in lines:
             product, _ = tracker.exits.sold_in(line.key)
-            if product is not None:
+            if product is not None and tracker.exits.is_worth_selling(line, product):
                 yield product.book
 
     def _working(self) -> Iterator[str]:

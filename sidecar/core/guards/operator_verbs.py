@@ -182,11 +182,16 @@ class OperatorVerbs:
         self.desk.tracker.reset_window(event.window, event.at)
         if event.window in PERIODS:
             causes = self.desk.state.causes.values()
-            self.watch.end((c for c in causes if PERIOD_OF.get(c.code) == event.window), actions)
+            self._lift([c for c in causes if PERIOD_OF.get(c.code) == event.window], event, actions)
         if event.window in BY_RESET:
             why = f"reset by {event.by}: {event.reason}"
             self.watch.loosen(BY_RESET[event.window], "all", why, actions)
         actions.append(Answered(done=True, text=f"the {event.window} loss counts from now"))
+
+    def _lift(self, causes: list[Cause], event: ev.LossReset, actions: list[Action]) -> None:
+        for cause in causes:
+            why = f"reset by {event.by}: {event.reason}"
+            self.watch.loosen(cause.code, cause.scope, why, actions)
 
     def _reset_scope(self, event: ev.LossReset, actions: list[Action]) -> None:
         """The loss of one product's key, or of one strategy, counts from now; those of all others go on."""
@@ -212,7 +217,7 @@ class OperatorVerbs:
             and cause.scope != "all"
             and (cause.key, cause.strategy_id) == (key, strategy)
         ]
-        self.watch.end(ended, actions)
+        self._lift(ended, event, actions)
         scope = strategy if product is None else product.key
         actions.append(
             Answered(done=True, text=f"the {event.window} loss of {scope} counts from now")

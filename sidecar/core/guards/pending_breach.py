@@ -94,5 +94,6 @@ class PendingBreach(Struct):
     def begin_again(self, now: datetime, quotes_before: int) -> None:
         """None of the quotes so far is believed."""
         self.since, self.quotes_before = now, quotes_before
+        self.sure_since = None if self.sure_since is None else now
         self.counts, self.best, self.at_rest = {}, {}, {}
         self.left_out, self.rest_failed = (), False

@@ -71,8 +71,9 @@ def _orders(product: Product, size: Decimal) -> Decimal:
 
 
 def _seconds(rounds: int, orders: Decimal) -> Decimal:
-    waits = CANCELS_TAKE * rounds + REFILLS_IN * (rounds - 1)
-    return Decimal(waits / SECOND) + max(orders, Decimal(rounds)) / ORDERS_A_SECOND
+    """Of a thin book more than any clock counts."""
+    waits = Decimal(CANCELS_TAKE / SECOND) * rounds + Decimal(REFILLS_IN / SECOND) * (rounds - 1)
+    return waits + max(orders, Decimal(rounds)) / ORDERS_A_SECOND
 
 
 def exit_of(tracker: PositionTracker, key: str, factor: Decimal, now: datetime) -> dict[str, Any]:

@@ -122,3 +122,37 @@ def test_a_command_that_needs_a_file_says_where_it_looked(place):
         locating.needed_file(None, "run")
     for where in ("--config FILE", locating.VARIABLE, "risk.toml", "/etc/risk-sidecar/config.toml"):
         assert where in str(refused.value)
+
+
+def test_a_file_that_another_user_may_have_written_is_not_taken_by_itself(place, monkeypatch):
+    """It would name programs that alerts run, and sockets of that user's."""
+    file = written(place / "here" / "risk.toml", "here")
+    file.chmod(0o666)
+    with pytest.raises(Misuse, match="other users may write"):
+        found()
+    file.chmod(0o600)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    if os.getuid():  # root's are everybody's
+        with pytest.raises(Misuse, match="is not taken unless it is named"):
+            found()
+    else:
+        os.chown(file, 65_534, -1)
+        with pytest.raises(Misuse, match="is user 65534's, and is not taken unless it is named"):
+            found()
+    assert found(file) == "here"
+
+
+def test_a_sidecar_of_another_usual_file_that_runs_may_be_meant_too(place):
+    """A halt in the wrong directory must not reach the play money."""
+    written(place / "here" / "risk.toml", "here")
+    other = place / "home" / ".config" / "risk-sidecar" / "config.toml"
+    written(other, "home")
+    assert found() == "here"
+    path = place / "real.sock"
+    other.write_text(f'[server]\ncontrol_socket = "{path}"\n')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(str(path))
+        server.listen()
+        with pytest.raises(Misuse) as refused:
+            found()
+    assert str(path) in str(refused.value)

@@ -168,6 +168,25 @@ def test_what_a_bot_would_be_told_follows_state_feeds_and_doubts():
     assert may(world) == (False, True, "orders, fills and balances are being read again")
 
 
+def test_what_a_bot_would_be_told_follows_limits_that_let_nothing_pass():
+    hours = {"zone": "UTC", "windows": ["Sat 00:00-24:00"]}
+    world = World(trading_hours=hours, max_quote_age_s=86_400)
+    add, reduce, why = may(world)
+    assert (add, reduce) == (False, True)
+    assert why == "it is outside the trading hours, which begin at 2026-11-28 00:00:00 UTC"
+    assert not world.ask(limit_order())
+    world.wait(to=START + timedelta(days=6))
+    assert may(world)[0]
+
+    world = World(max_exit_cost="500 USD")
+    world.hold(1)
+    add, reduce, why = may(world)
+    assert (add, reduce) == (False, True)
+    assert why.startswith("max_exit_cost: no depth of BTC-USD is known")
+    world.depth("BTC-USD", bids=((63_990, 10),), asks=((64_010, 10),))
+    assert may(world) == (True, True, "")
+
+
 def test_what_a_bot_would_be_told_under_a_cause_names_those_of_the_account_that_bind_most():
     world = connected(held=1)
     world.send(ev.ReduceOnlyRequested, reason="", product_id="BTC-USD")

@@ -191,6 +191,7 @@ def by_a_link(path):
         ),
         (lambda path: path.write_bytes(path.read_bytes()[:40]), "is damaged"),
         (lambda path: path.write_bytes(b""), "is damaged"),
+        (rewritten(lambda content: content["tables"].update(state=[])), "is damaged"),
         (lambda path: path.write_bytes(b"\xff" * 9), "is damaged"),
         (lambda path: path.chmod(0o620), "other users may have written"),
         (lambda path: path.parent.chmod(0o770), "other users may write"),

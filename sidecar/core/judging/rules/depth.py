@@ -112,11 +112,10 @@ def slippage_unknown(candidate: Candidate, _bound: ScopedLimit) -> str:
     depths, product = candidate.tracker.depths, candidate.product
     ladder = depths.ladder(product.book, candidate.order.side)
     if ladder is None:
-        why = f"no depth of {product.book} is known that is young enough"
-    else:
-        asked = readable(candidate.quantity / product.contract_size)
-        why = f"the book of {product.book} is known to take {readable(ladder.known)} of {asked}"
-    return why + depths.what_next
+        return f"no depth of {product.book} is known that is young enough{depths.what_next}"
+    asked = readable(candidate.quantity / product.contract_size)
+    known = readable(ladder.known)
+    return f"the book of {product.book} is known to take {known} of {asked}; ask for less"
 
 
 def exit_cost(candidate: OnKey, bound: ScopedLimit) -> FigureBySize:
@@ -150,7 +149,6 @@ def _other_side(candidate: OnKey) -> tuple[Side, Decimal]:
 def exit_unknown(candidate: OnKey, bound: ScopedLimit) -> str:
     """Why it is not known what selling all of it would cost; empty where it is."""
     exits, key, coin = candidate.tracker.exits, candidate.key, candidate.coin
-    what_next = candidate.tracker.depths.what_next
     side, held = _other_side(candidate)
     own = candidate.account.held + candidate.quantity
     way, sides = exits.way_out(key), [(side, held)]
@@ -158,7 +156,7 @@ def exit_unknown(candidate: OnKey, bound: ScopedLimit) -> str:
         sides.append((OPPOSITE[side], own))
     for one, quantity in sides:
         if way.cost(one, quantity) == UNKNOWN:
-            return exits.short_of(key, one, quantity) + what_next
+            return exits.short_of(key, one, quantity)
     names = [] if bound.kind == "product" else [name for name in exits.unknown() if name != key]
     why = exits.why_unknown(names[0]) if names else ""
     if coin is not None and exits.way_out(coin.key).cost(SELL, _bought(coin)) == UNKNOWN:
@@ -166,7 +164,7 @@ def exit_unknown(candidate: OnKey, bound: ScopedLimit) -> str:
     if not names:
         return ""
     shown = ", ".join(names[:NAMED_MAX]) + (", …" if len(names) > NAMED_MAX else "")
-    return f"the cost of selling {shown} is not known: {why}{what_next}"
+    return f"the cost of selling {shown} is not known: {why}"
 
 
 RULES: Final = (

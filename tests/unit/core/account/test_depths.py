@@ -13,6 +13,8 @@ AGE = timedelta(seconds=30)
 SECOND = timedelta(seconds=1)
 GOOD = ((D(99), D(1)),), ((D(101), D(1)),)
 
+OTHER = (((D(90), D(1)),), ((D(110), D(1)),))
+
 
 def depth(name="X-USD", at=START, sides=GOOD):
     bids, asks = sides
@@ -107,3 +109,15 @@ def test_a_new_process_begins_without_any():
     depths.forget()
     assert (depths.known, depths.next_lapse(AGE)) == ({}, None)
     assert depths.version > version
+
+
+def test_after_a_clock_was_set_back_the_depth_of_now_counts_and_that_of_then_is_gone():
+    """It would be believed, and every new one dropped, for as long as the clock was set back."""
+    then, hour = START + 60 * 60 * SECOND, 60 * 60 * SECOND
+    depths = seen(depth(at=then), depth("Y-USD", at=then))
+    depths.see(DepthSeen(at=then - hour, books=(depth(at=then - hour, sides=OTHER),)))
+    assert depths.known["X-USD"].bids == OTHER[0]
+    version = depths.version
+    depths.pass_time(then - hour, AGE)
+    assert (depths.is_believed("X-USD"), depths.is_believed("Y-USD")) == (True, False)
+    assert depths.changes["Y-USD"] > version

@@ -124,7 +124,7 @@ def test_shorts_that_cannot_be_bought_back_are_named_with_their_reason():
     world.fill("SELL", 20, 64_000, product_id=FUTURE)
     assert world.tracker.exits.unknown() == [FUTURE]
     assert world.tracker.exits.why_unknown(FUTURE) == (
-        f"the book of {FUTURE} is known to take 0.1 of 0.2"
+        f"the book of {FUTURE} is known to take 0.1 of 0.2; ask for less"
     )
 
 
@@ -143,3 +143,22 @@ def test_a_replay_knows_the_same():
     assert cost(world) == 110
     world.tracker.depths.forget()
     assert cost(world) == UNKNOWN
+
+
+def test_a_coin_with_a_price_that_no_product_sells_for_cash_makes_the_sum_unknown():
+    world = World(max_exit_cost="0.5")
+    world.send(ev.ProductsListed, products=(product("XYZ-BTC", view_only=True), product("ABC-XYZ")))
+    for name in ("XYZ-BTC", "ABC-XYZ"):
+        world.quote(name, "0.5")
+    world.balance("ABC", 5)
+    assert world.tracker.exits.unknown() == ["ABC"]
+    assert world.tracker.exits.why_unknown("ABC") == (
+        'no product sells it for cash; sell it, or leave it out with positions.keep.ABC = "all"'
+    )
+    assert not world.tracker.exits.way_out("NO").ladders
+
+
+def test_a_quote_currency_without_a_price_tells_no_cost():
+    world = World(max_exit_cost="0.5")
+    world.send(ev.ProductsListed, products=(product("XYZ-GBP"),))
+    assert "no good quote values GBP" in world.tracker.exits.way_out("XYZ").why_not

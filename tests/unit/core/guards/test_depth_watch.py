@@ -156,6 +156,19 @@ def test_a_bot_that_asks_again_is_noted_once_a_minute():
     assert noted["ETH-USD"] - first == timedelta(seconds=60)
 
 
+def test_dust_takes_no_place_among_the_books_that_are_followed():
+    coins = [f"C{number:02d}" for number in range(FOLLOWED_MAX)]
+    world = connected(**LIMITED)
+    world.send(ev.ProductsListed, products=tuple(product(f"{coin}-USD") for coin in coins))
+    for coin in coins:
+        name, size = f"{coin}-USD", "0.000001"
+        world.quote(name, 10)
+        world.fill("BUY", size, 10, product_id=name, order_id=coin)
+        world.report(coin, status="FILLED", product_id=name, filled=size, average_price=10)
+    asked(world, "ETH-USD")
+    assert "ETH-USD" in followed(world)
+
+
 def test_no_more_questions_are_remembered_than_books_may_be_followed():
     world = connected(**LIMITED)
     coins = [f"C{number:02d}" for number in range(FOLLOWED_MAX + 1)]

@@ -410,8 +410,10 @@ def lost_in_scopes():
 def test_the_loss_of_one_scope_is_reset_and_those_of_others_go_on(scope, named, left):
     world = lost_in_scopes()
     assert len(causes(world)) == 3
-    told = answer(world.send(ev.LossReset, window="daily", reason="accepted", **scope))
+    actions = world.send(ev.LossReset, window="daily", reason="accepted", by="ann", **scope)
+    told = answer(actions)
     assert told.done
+    assert {one.reason for one in of_kind(actions, CauseCleared)} == {"reset by ann: accepted"}
     assert named is None or told.text == f"the daily loss of {named} counts from now"
     assert sorted(scope for _, scope in world.manager.state.causes) == left
     world.stand("BTC-USD", 59_001)

@@ -48,6 +48,9 @@ def test_to_begin_again_is_to_believe_no_quote_so_far():
     )  # fmt: skip
     suspicion.begin_again(later, 7)
     assert suspicion == PendingBreach(later, 7, asked_at=START, last={"A": START})
+    sure = PendingBreach(START, 0, is_sure=True, sure_since=START)
+    sure.begin_again(later, 7)
+    assert sure.sure_since == later
 
 
 def test_the_newest_of_a_stale_book_is_what_is_counted():

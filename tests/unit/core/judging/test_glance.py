@@ -361,7 +361,7 @@ def test_a_verdict_that_something_overtook_is_not_booked(happens):
     event = ev.OrderProposed(at=world.now, body=limit_order("0.1", 63999, name="one"))
     verdict = world.manager.decide(event)
     happens(world)
-    with pytest.raises(Misuse, match="taken in between"):
+    with pytest.raises(Misuse, match="between decision and booking"):
         world.manager.commit(verdict)
     assert "one" not in world.tracker.ledger.reservations
 

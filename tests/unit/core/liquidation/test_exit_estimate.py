@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -51,6 +52,16 @@ def test_what_it_does_not_take_waits_until_it_has_filled_up_again():
     """A tenth of the book takes 1.1 for 1 + 100 a round: two in two rounds, 0.9 for 1 + 80 in the second."""
     found = exit_of(held(2))["thinned"]
     assert figures(found) == [64_000 - D(182) / 2, 182, ratio(182, 128_000), 2, D("61.2")]
+
+
+def test_a_book_of_a_speck_takes_longer_than_any_clock_counts():
+    world = World()
+    world.depth(bids=((63_990, D("1E-8")),), asks=ASKS)
+    world.hold(1_000_000)
+    found = exit_of(world)["thinned"]
+    assert found["rounds"] == 10**15
+    assert found["seconds"] > 10**16
+    assert msgspec.json.encode(views.status(world.manager, world.now))
 
 
 def test_a_flattening_sends_no_more_than_ten_orders_of_an_asset_in_a_round():

@@ -121,7 +121,7 @@ def test_a_book_that_is_not_known_so_deep_refuses_and_says_how_deep():
     found = the(decision, SLIPPAGE)
     assert (found.observed, found.message) == (
         "none",
-        "the book of BTC-USD is known to take 10.1 of 11; tell it",
+        "the book of BTC-USD is known to take 10.1 of 11; ask for less",
     )
 
 
@@ -281,7 +281,7 @@ def test_shorts_are_bought_back_and_both_sides_of_a_contract_count():
     assert EXIT in world.ask(future_order(51, "BUY"), dry_run=True).codes
     thin = funded(told(FUTURE, ((63_990, 40),), ((64_010, 30),), max_exit_cost="30 USD"))
     found = the(thin.ask(future_order(31, "SELL", 64_100)), EXIT)
-    assert found.message == f"the book of {FUTURE} is known to take 0.3 of 0.31; tell it"
+    assert found.message == f"the book of {FUTURE} is known to take 0.3 of 0.31; ask for less"
 
 
 def test_a_coin_pair_brings_two_exits():
@@ -323,12 +323,17 @@ def test_a_book_in_another_currency_is_converted_at_its_mark():
     assert world.ask(limit_order(1, 1_000, product_id="XYZ-EUR"), dry_run=True).max_base_size == 40
 
 
-def test_without_a_mark_of_its_currency_the_cost_is_not_known():
+def test_what_never_had_a_price_costs_nothing_to_leave():
+    """As it counts for nothing in equity: it must not hold up all trading."""
     world = told(max_exit_cost="500 USD")
-    world.send(ev.ProductsListed, products=(product("XYZ-GBP"), product("XYZ-BTC", view_only=True)))
+    world.send(
+        ev.ProductsListed,
+        products=(product("XYZ-GBP"), product("XYZ-BTC", view_only=True), product("ABC-XYZ")),
+    )
     world.depth("XYZ-GBP", bids=((990, 100),), asks=((1_010, 100),))
     world.balance("XYZ", 1)
-    assert "no good quote values GBP" in the(world.ask(limit_order("0.1")), EXIT).message
+    world.balance("ABC", 1)
+    assert world.ask(limit_order("0.1"))
 
 
 def test_a_book_with_one_side_tells_no_cost():
@@ -340,12 +345,15 @@ def test_a_book_with_one_side_tells_no_cost():
     )
 
 
-def test_a_coin_that_no_product_sells_tells_no_cost():
+def test_a_coin_that_is_sold_for_another_coin_tells_no_cost():
     world = told(max_exit_cost="500 USD")
-    world.send(ev.ProductsListed, products=(product("ABC-XYZ"),))
-    world.fill("BUY", 1, 1, product_id="ABC-XYZ")
+    world.send(ev.ProductsListed, products=(product("ABC-BTC"),))
+    world.quote("ABC-BTC", "0.01")
+    world.balance("ABC", 500)
     message = the(world.ask(limit_order("0.1")), EXIT).message
-    assert "no product sells it for cash" in message
+    assert (
+        'which is sold in turn; sell it, or leave it out with positions.keep.ABC = "all"' in message
+    )
 
 
 def test_more_than_five_unknown_keys_are_not_all_named():
