@@ -49,7 +49,7 @@ Reason = Annotated[
     str,
     typer.Option("--reason", metavar="TEXT", help="Why; kept in the journal, with who and when."),
 ]
-NO_REASON: Final = "none given"
+NO_REASON: Final = "no reason given"
 AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 
 

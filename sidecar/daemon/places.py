@@ -63,16 +63,19 @@ def shut_out_of(server: Server) -> tuple[set[int], Path | None]:
     others = named - {os.geteuid(), 0}
     directory = Path(os.path.realpath(server.order_socket.parent))
     for place in (*reversed(directory.parents), directory):
-        shut = (
-            others if not place.exists() else {uid for uid in others if not _may_enter(uid, place)}
-        )
+        try:
+            shut = {uid for uid in others if not _may_enter(uid, place)}
+        except FileNotFoundError:  # would be made for its owner alone
+            shut = others
+        except OSError:  # shut to this user too, of which `unusable_places` tells
+            return set(), None
         if shut:
             return shut, place
     return set(), None
 
 
 def _may_enter(uid: int, place: Path) -> bool:
-    """By the directory's mode; a missing one would be made for its owner alone."""
+    """By the directory's mode. Raises OSError where it is missing, or this user cannot look."""
     found = place.stat()
     if found.st_uid == uid:
         return bool(found.st_mode & stat.S_IXUSR)

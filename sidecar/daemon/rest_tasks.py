@@ -271,7 +271,8 @@ class RestTasks:
                 await self._cancel(left)
             except (CallFailed, Untrusted) as error:
                 if isinstance(error, Refused) or clock.wall() > until:
-                    mend = "see the key's permissions, and ask again"
+                    what = "the key's permissions" if isinstance(error, Refused) else "the network"
+                    mend = f"see {what}, and ask again"
                     raise Misuse(f"Coinbase does not cancel: {error}; {mend}") from None
                 self._engine.log.warning("cancel-all goes on", fault=str(error))
             await asyncio.sleep(LOOK_AGAIN_S)

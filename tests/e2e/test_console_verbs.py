@@ -205,7 +205,7 @@ def test_a_verb_needs_no_reason_and_says_which_sidecar_it_reached(run, demo):
     assert halted.returncode == 0
     assert halted.stderr.startswith('PAPER, portfolio "Paper" ')
     assert halted.stderr.endswith(f"{demo['control_socket']}\n")
-    assert "none given" in run("status").stdout
+    assert "no reason given" in run("status").stdout
     assert run("resume").returncode == 0
 
 
@@ -250,7 +250,9 @@ def test_flatten_unasked_names_its_sidecar(tmp_path):
     assert is_one_line(done, "name the sidecar with --config or --control-socket")
 
 
-@pytest.mark.parametrize(("typed", "code"), [(b"yes", 1), (b"paper", 1), (b"Paper", 0)])
+@pytest.mark.parametrize(
+    ("typed", "code"), [(b"yes", 1), (b"paper", 1), (b"\x04", 130), (b"Paper", 0)]
+)
 def test_flatten_asks_whoever_is_there_for_the_portfolios_name(run, demo, typed, code):
     """On a terminal: nothing but the name is a yes."""
     master, slave = os.openpty()
@@ -260,6 +262,7 @@ def test_flatten_asks_whoever_is_there_for_the_portfolios_name(run, demo, typed,
     assert process.wait(timeout=60) == code
     said = os.read(master, 65_536).decode()
     assert "type the portfolio's name, Paper" in said
+    assert ("nothing was sold" in said) == (code != 0)
     os.close(master)
     os.close(slave)
     assert ("HALTED" in run("status").stdout) == (code == 0)

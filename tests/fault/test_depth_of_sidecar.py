@@ -122,10 +122,10 @@ class Asking(Deep):
 
     async def until_known(self, size="0.001"):
         """Until an order may pass, asking after every fact. Before, none that adds has."""
-        while not (decision := await self.buys(size)):
-            assert {*decision.codes} <= {"MAX_ORDER_SLIPPAGE", "MAX_EXIT_COST"}, decision
-            self.made.changed.clear()
-            async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
+            while not (decision := await self.buys(size)):
+                assert {*decision.codes} <= {"MAX_ORDER_SLIPPAGE", "MAX_EXIT_COST"}, decision
+                self.made.changed.clear()
                 await self.made.changed.wait()
 
     def levels(self, side):

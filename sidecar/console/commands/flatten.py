@@ -23,6 +23,7 @@ from sidecar.console.asking import (
     control_path,
     tell_reached,
 )
+from sidecar.console.process import EXIT_INTERRUPTED
 from sidecar.console.shown import page
 from sidecar.core.vocabulary.errors import Misuse
 from sidecar.escaping import escaped
@@ -75,9 +76,12 @@ def _confirm(where: Path) -> None:
     except Misuse:  # it can be flattened all the same
         account = {}
     name = account.get("portfolio_name") or account.get("portfolio") or NAMELESS
-    typed = typer.prompt(
-        f"To cancel all orders and sell all of it now, type the portfolio's name, {escaped(name)}"
-    )
+    question = "To cancel all orders and sell all of it now, type the portfolio's name"
+    try:
+        typed = typer.prompt(f"{question}, {escaped(name)}")
+    except typer.Abort:
+        typer.echo("\nnot answered: nothing was sold")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     if typed.strip() != name.strip():
         typer.echo("that is not its name: nothing was sold")
         raise typer.Exit(EXIT_NOT_FLAT)

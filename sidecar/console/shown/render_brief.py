@@ -33,10 +33,7 @@ def brief(view: View, width: int) -> Group:
     last = Text("status -v shows all of it", style="dim")
     room = _Room(width, LINES_BRIEF - lines(Group(top, Text(""), money, last), width))
     why = room.take((_cause(one, view["at"]) for one in view["causes"]), CAUSES_MOST)
-    sales = room.take(
-        (Text(f"{how_it_went(one)} ({one['reason']})") for one in view.get("liquidations") or ()),
-        SALES_MOST,
-    )
+    sales = room.take(_sales(view), SALES_MOST)
     doubts = room.take(warnings(view), WARNINGS_MOST)
     heard = room.take(feeds(view, view.get("sidecar") or {})[:FEEDS_MOST], FEEDS_MOST)
     unset = view.get("brakes_not_set")
@@ -92,6 +89,16 @@ def _cause(cause: View, now: Any) -> Text:
         ("fix: ", "bold"),
         str(cause["mend"]),
     )
+
+
+def _sales(view: View) -> Iterable[Text]:
+    """Those under way, and those that are over with their time; once bots may add again they are history."""
+    for one in view.get("liquidations") or ():
+        over = one["ended_at"]
+        if over is None:
+            yield Text(f"{how_it_went(one)} ({one['reason']})")
+        elif not view["bots_may"]["add"]:
+            yield Text(f"{how_it_went(one)} ({one['reason']}; {words.when(over)})")
 
 
 def _money(view: View) -> Text:

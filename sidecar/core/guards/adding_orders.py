@@ -78,7 +78,7 @@ class AddingOrders:
             return ""
         orders = "1 open order adds" if len(ids) == 1 else f"{len(ids)} open orders add"
         if not cause.cancels_adding:
-            return f"; {orders} risk and may still fill, unless cancel_adding is given"
+            return f"; {orders} risk and may still fill, unless cancel_adding (--cancel-adding) is asked for"
         self.cancel(ids, cause.code, now, actions)
         return f"; {orders} risk: the cancel has been asked for"
 

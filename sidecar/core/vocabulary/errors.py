@@ -28,7 +28,10 @@ class UnknownProduct(Untrusted):
     """A fact names a product that was never listed."""
 
     def __init__(self, product_id: str) -> None:
-        super().__init__(f"product {product_id!r} is not listed; list it before facts about it")
+        super().__init__(
+            f"product {product_id!r} is not listed; write it as Coinbase lists it, as BTC-USD (a library: list it"
+            " before facts about it)"
+        )
         self.product_id = product_id
 
 

@@ -68,6 +68,18 @@ def test_a_member_of_the_directorys_group_may_enter_by_its_mode(place, monkeypat
     assert shut_out_of(server) == (set(), None)
 
 
+def test_behind_a_directory_that_is_shut_to_the_sidecar_nothing_is_said_of_others(
+    place, monkeypatch
+):
+    """Root is shut out nowhere, so the system's word is replaced; `unusable_places` tells of the directory."""
+
+    def shut(_uid, _place):
+        raise PermissionError
+
+    monkeypatch.setattr(places, "_may_enter", shut)
+    assert shut_out_of(config(place, allowed_uids=[STRANGER]).server) == (set(), None)
+
+
 def test_where_nobody_else_is_named_nobody_is_shut_out(place):
     assert shut_out_of(config(place).server) == (set(), None)
     assert shut_out_of(config(place, allowed_uids=[0, os.getuid()]).server) == (set(), None)

@@ -83,7 +83,7 @@ def test_what_stops_may_cancel_the_orders_that_add_risk(verb):
     operator.desk.world.report("o1", leaves="0.1", limit_price=60_000)
     told = "1 open order adds risk"
     assert operator.ask(verb, reason="a")["text"].endswith(
-        f"; {told} and may still fill, unless cancel_adding is given"
+        f"; {told} and may still fill, unless cancel_adding (--cancel-adding) is asked for"
     )
     answer = operator.ask(verb, reason="a", cancel_adding=True)
     assert answer["text"].endswith(f"; {told}: the cancel has been asked for")

@@ -55,7 +55,7 @@ def test_at_its_worst_it_says_what_a_bot_would_be_told_why_and_what_is_being_sol
     said = "\n".join(lines(WORST, 80))
     assert said.startswith("LIQUIDATING  no order passes: LIQUIDATION\n")
     assert "DAILY_LOSS (all), ends in 1 d 0 h: daily loss of 12345.67 USD" in said
-    assert "the account is flat (enough)" in said
+    assert "the account is flat (enough; 2026-11-22 13:00:02 UTC)" in said
     assert "waiting for: the balances of all wallets" in said
 
 
@@ -67,6 +67,12 @@ def test_room_that_is_left_is_filled_with_the_limits_used_most(width):
     assert "29.0 %" in "\n".join(shown)  # the most used of twenty
     assert "10.0 %" not in "\n".join(shown)
     assert LINES_BRIEF - len(shown) < 2  # as many as have room
+
+
+def test_a_sale_is_told_while_it_lasts_and_until_bots_may_add_again():
+    lasting = FLATTENED | {"outcome": "under way", "ended_at": None}
+    assert "the account is being sold (enough)" in lines(CALM | {"liquidations": [lasting]}, 80)
+    assert "the account" not in "\n".join(lines(CALM | {"liquidations": [FLATTENED]}, 80))
 
 
 def test_without_a_limit_that_can_be_measured_no_table_is_shown():

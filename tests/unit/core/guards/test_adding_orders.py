@@ -146,7 +146,7 @@ def test_a_halt_leaves_open_orders_and_says_how_many_add_risk():
     actions = halt(resting(World(), "a", "b"))
     assert not cancelled(actions)
     assert text(actions) == (
-        "HALTED: x; 2 open orders add risk and may still fill, unless cancel_adding is given"
+        "HALTED: x; 2 open orders add risk and may still fill, unless cancel_adding (--cancel-adding) is asked for"
     )
 
 

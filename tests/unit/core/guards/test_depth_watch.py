@@ -169,6 +169,23 @@ def test_dust_takes_no_place_among_the_books_that_are_followed():
     assert "ETH-USD" in followed(world)
 
 
+def test_what_has_no_price_yet_is_followed_at_once():
+    """Balances and prices come in any order."""
+    world = connected(**LIMITED)
+    world.send(ev.ProductsListed, products=(product("NEW-USD"),))
+    world.send(ev.BalancesRead, balances=(ev.Balance("NEW", D(1)),))
+    assert world.tracker.account.lines["NEW"].mark is None
+    assert "NEW-USD" in followed(world)
+
+
+def test_dust_that_grows_is_followed_within_seconds():
+    """No line comes or goes with a transfer of more of the same."""
+    world = connected(held="0.000000001", **LIMITED)
+    assert "BTC-USD" not in followed(world)
+    world.balance("BTC", 1)
+    assert ("F", "BTC-USD") in wishes(world.wait(5))
+
+
 def test_no_more_questions_are_remembered_than_books_may_be_followed():
     world = connected(**LIMITED)
     coins = [f"C{number:02d}" for number in range(FOLLOWED_MAX + 1)]
