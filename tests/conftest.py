@@ -24,6 +24,7 @@ settings.register_profile("soak", UNTIMED, max_examples=5_000, stateful_step_cou
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 TRACED = Path(__file__).parent / "unit" / "core"
+WAITING = {"e2e", "fault"}  # directories
 STOPPED = pytest.StashKey[list[Coverage]]()
 # They tell long histories, and tracing them takes as long as all others together.
 LONG = {
@@ -44,6 +45,23 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files whose tests wait most of the time are spread among those that compute, so that the processes which run
+    them side by side leave no core idle. None is among the last tenth, where the others would wait for it.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    waiting = [path for path in files if WAITING & {*path.parts}]
+    computing = [path for path in files if path not in {*waiting}]
+    share = len(waiting) / (0.9 * len(computing) or 1)
+    ordered: list[Path] = []
+    for place, path in enumerate(computing):
+        ordered += [*waiting[int(place * share) : int((place + 1) * share)], path]
+    ordered += [path for path in waiting if path not in {*ordered}]
+    items[:] = [item for path in ordered for item in files[path]]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
