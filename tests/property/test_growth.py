@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 import pytest
 
+from sidecar.core.account import depths
 from sidecar.core.context.settings import Settings
 from sidecar.core.vocabulary import events as ev
 from tests.decisions import pictured
@@ -60,6 +61,12 @@ class Work:
 
     def _called(self, _frame: FrameType, event: str, _: Any) -> None:
         self.done += event == "c_call"
+
+
+@pytest.fixture(autouse=True)
+def keeps_every_depth(monkeypatch):
+    """More coins than books are kept of: without the depth of each, no order would be approved."""
+    monkeypatch.setattr(depths, "DEPTHS_MAX", 10_000)
 
 
 def lived(*, connected: bool, **many: int) -> World:

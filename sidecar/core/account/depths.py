@@ -36,6 +36,7 @@ class Depths:
         self._first: datetime | None = (
             None  # of the depths that are believed, the oldest one's time
         )
+        self._last = UNSEEN  # no depth is from after this
         self._ladders: dict[str, tuple[Depth, dict[Side, Ladder]]] = {}
 
     def see(self, event: DepthSeen) -> None:
@@ -76,8 +77,10 @@ class Depths:
 
     def pass_time(self, now: datetime, max_age: timedelta) -> None:
         """Let depths grow old: none that is older than `max_age` is believed from now on."""
-        for name in [one for one, depth in self.known.items() if depth.at > now + AHEAD_MAX]:
-            self._drop(name)  # the clock was set back: of then, nothing is known
+        if self._last > now + AHEAD_MAX:  # the clock was set back: of then, nothing is known
+            for name in [one for one, depth in self.known.items() if depth.at > now + AHEAD_MAX]:
+                self._drop(name)
+            self._restate()
         before, self.oldest = self.oldest, now - max_age
         low, high = sorted((before, self.oldest))
         if self._first is None or self._first < high:
@@ -139,6 +142,7 @@ class Depths:
     def _restate(self) -> None:
         times = (depth.at for depth in self.known.values() if depth.at >= self.oldest)
         self._first = min(times, default=None)
+        self._last = max((depth.at for depth in self.known.values()), default=UNSEEN)
 
 
 def _check(depth: Depth) -> None:

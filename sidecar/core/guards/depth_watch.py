@@ -12,7 +12,6 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from sidecar.core.account.exposure import Exposure
 from sidecar.core.context.risk_context import RiskContext
 from sidecar.core.context.settings import Settings
 from sidecar.core.vocabulary.actions import Action, FollowDepth, ReadDepth
@@ -20,8 +19,6 @@ from sidecar.core.vocabulary.products import Product
 
 FOLLOWED_MAX: Final = 50  # books: each tells of every change of its levels
 ASKED_FOR: Final = timedelta(hours=1)  # a bot that has asked about a book is likely to ask again
-# What is dust by its price or size changes with both; to look at every fact would cost more than the fact.
-DUST_EVERY: Final = timedelta(seconds=5)
 NOTED_EVERY: Final = timedelta(minutes=1)  # a bot may ask a thousand times a second
 # A depth that was asked for comes within a second, from either source; a book that stays away is read ever slower:
 # fifty books, read once a minute, take half of an hour's requests.
@@ -60,8 +57,6 @@ class DepthWatch:
         self.memory = DepthMemory()
         self._wanted: tuple[str, ...] = ()  # the largest exposures first
         self._chosen_of: tuple[object, ...] = ()  # what they were chosen by
-        self._not_dust: tuple[str, ...] = ()  # keys, as they were found at:
-        self._dust_at = NEVER
         self._asked_changes = 0
         self._needed: dict[str, tuple[str, ...]] = {}  # by each product that was asked about
         self._needed_of: tuple[object, ...] = ()
@@ -155,21 +150,21 @@ class DepthWatch:
     # --- Which books ------------------------------------------------------------------------------
 
     def _follow(self, now: datetime, actions: list[Action]) -> None:
-        """Say which books are wanted, where these are others now: they are once a line has come or gone, or is dust no
-        more, or a bot has asked about another.
+        """Say which books are wanted, where these are others now: they are once a line has come or gone, or a bot has
+        asked about another.
         """
         memory, tracker = self.memory, self.desk.tracker
         while memory.asked and (first := next(iter(memory.asked.items())))[1] + ASKED_FOR <= now:
             del memory.asked[first[0]]
             self._asked_changes += 1
-        members = (tracker.account.members, tracker.books.listings, tracker.marks.usdc_rate)
-        if members != self._chosen_of[:3] or not self._dust_at <= now < self._dust_at + DUST_EVERY:
-            self._not_dust, self._dust_at = tuple(line.key for line, _ in self._kept()), now
-        chosen_of = (*members, self._not_dust, self._asked_changes)
+        chosen_of = (
+            tracker.account.members, tracker.books.listings, tracker.marks.usdc_rate, self._asked_changes,
+        )  # fmt: skip
         if chosen_of == self._chosen_of and memory.followed is not None:
             return
         self._chosen_of = chosen_of
-        books = (*self._held(), *self._working(), *reversed(memory.asked))
+        held, dust = self._held()
+        books = (*held, *self._working(), *reversed(memory.asked), *dust)
         self._wanted = tuple(dict.fromkeys(books))[:FOLLOWED_MAX]
         wanted = tuple(sorted(self._wanted))
         if wanted != memory.followed:
@@ -177,18 +172,19 @@ class DepthWatch:
             memory.readings = {name: one for name, one in memory.readings.items() if name in wanted}
             actions.append(FollowDepth(product_ids=wanted))
 
-    def _held(self) -> Iterator[str]:
-        """The books that positions, and those that orders could bring, are sold in; the largest first, and no dust."""
-        kept = sorted(self._kept(), key=lambda one: (-one[0].notional, one[0].key))
-        return (product.book for _, product in kept)
-
-    def _kept(self) -> Iterator[tuple[Exposure, Product]]:
-        """The lines of which more than dust could be held, or whose price is not known yet, and where they are sold."""
-        exits = self.desk.tracker.exits
-        for line in self.desk.tracker.account.lines.values():
-            product, _ = exits.sold_in(line.key)
-            if product is not None and (line.mark is None or exits.is_worth_selling(line, product)):
-                yield line, product
+    def _held(self) -> tuple[list[str], list[str]]:
+        """The books that positions, and those that orders could bring, are sold in, the largest first; and those of
+        what is dust now, or has no price yet. Either may be worth selling with the next fact, of which nothing is told
+        here: those books are followed too, where no other takes the place.
+        """
+        tracker, held, dust = self.desk.tracker, list[str](), list[str]()
+        lines = sorted(tracker.account.lines.values(), key=lambda line: (-line.notional, line.key))
+        for line in lines:
+            product, _ = tracker.exits.sold_in(line.key)
+            if product is not None:
+                is_kept = tracker.exits.is_worth_selling(line, product)
+                (held if is_kept else dust).append(product.book)
+        return held, dust
 
     def _working(self) -> Iterator[str]:
         """The books of the orders that work: an edit of one walks it."""
@@ -250,7 +246,7 @@ class DepthWatch:
         if last is not None and last <= now < last + SHOWN_EVERY:
             return
         memory.shown_at = now
-        books = _first(self._held(), SHOWN_MAX)
+        books = _first(self._held()[0], SHOWN_MAX)
         if books:
             actions.append(ReadDepth(product_ids=books))
 

@@ -41,7 +41,7 @@ NOT_SAVED: dict[str, str] = {
     "Exposure.serial": COUNTER, "Books.listings": COUNTER, "History.version": COUNTER,
     "ReportWatch.withheld": "of the fact that is taken in now",
     "DoubtWatch.apart": "the first listing of a new process tells it",
-    "Depths._ladders": CACHE, "Depths._first": CACHE, "Depths.version": COUNTER, "Depths.changes": COUNTER,
+    "Depths._ladders": CACHE, "Depths._first": CACHE, "Depths._last": CACHE, "Depths.version": COUNTER, "Depths.changes": COUNTER,
     "ExitCosts._costs": CACHE, "ExitCosts._unknown": CACHE, "ExitCosts._keys_of": CACHE, "ExitCosts._total": CACHE,
     "ExitCosts._serial": COUNTER, "ExitCosts._version": COUNTER, "ExitCosts._routes": CACHE,
     "DepthWatch._wanted": CACHE, "DepthWatch._chosen_of": CACHE, "DepthWatch._asked_changes": COUNTER,
