@@ -33,12 +33,12 @@ run: $(RUN)
 
 # The gate is deterministic (Hypothesis profile `ci`): a red main is always somebody's change. What is
 # checked without running anything takes one core; meanwhile the other compiles the tests, once for
-# all of those that run them.
+# all of those that run them. Six processes on two cores: many tests wait for sockets and processes.
 PYTEST := OPENBLAS_NUM_THREADS=1 HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest --ignore=tests/verify
 
 test: $(STAMP)
 	@$(MAKE) --no-print-directory --jobs=2 checked compiled
-	$(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder --cov=sidecar/core --cov-branch --cov-fail-under=100
+	$(PYTEST) -n 6 --dist loadfile --no-loadscope-reorder --cov=sidecar/core --cov-branch --cov-fail-under=100
 
 checked: $(STAMP)
 	$(BIN)/python -m ruff format --check .

@@ -49,14 +49,14 @@ def pytest_collection() -> Generator[None, object, object]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files whose tests wait most of the time are spread among those that compute, so that the processes which run
-    them side by side leave no core idle. None is among the last tenth, where the others would wait for it.
+    them side by side leave no core idle. None is among the last, where the others would wait for it.
     """
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
     waiting = [path for path in files if WAITING & {*path.parts}]
     computing = [path for path in files if path not in {*waiting}]
-    share = len(waiting) / (0.9 * len(computing) or 1)
+    share = len(waiting) / (0.7 * len(computing) or 1)
     ordered: list[Path] = []
     for place, path in enumerate(computing):
         ordered += [*waiting[int(place * share) : int((place + 1) * share)], path]
