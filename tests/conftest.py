@@ -48,8 +48,8 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files whose tests wait most of the time are spread among those that compute, so that the processes which run
-    them side by side leave no core idle. None is among the last, where the others would wait for it.
+    """Spread the files whose tests wait most of the time among the files that compute, so that the test processes leave
+    no core idle. The last files compute: a long wait at the end would hold up the whole run.
     """
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:

@@ -4,13 +4,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 
 import pytest
 
 from risk_sidecar_client import AskFailed, Client
-from tests.papers_service import running
+from tests.papers_service import running, until
 
 WITHIN_S = 120
 COMMAND = [sys.executable, "-m", "sidecar"]
@@ -91,14 +90,6 @@ def asked(operator, method, **params):
     return json.loads(bytes(operator.ask(method, **params)))
 
 
-def until(look):
-    deadline = time.monotonic() + WITHIN_S
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
-    return found
-
-
 def causes(operator):
     return {cause["code"]: cause["reason"] for cause in asked(operator, "status")["causes"]}
 
@@ -124,7 +115,7 @@ def desk(paper, tmp_path, monkeypatch):
 def held(desk):
     """A sidecar has run with a good file, holds coins, and was killed."""
     with desk.running() as operator:
-        until(desk.kept.exists)
+        until(desk.kept.exists, WITHIN_S)
         assert any(quantities(operator))
     return desk
 
@@ -178,7 +169,9 @@ def test_with_a_position_it_starts_reduce_only_tells_every_fault_and_a_good_file
         refused = operator.validate_order(order("BUY", "more"), dry_run=True)
         assert "STATE_REDUCE_ONLY" in refused.codes
         assert operator.validate_order(order("SELL", "less"), dry_run=True)
-        until(lambda: held.woken.exists() and all(w in held.woken.read_text() for w in told))
+        until(
+            lambda: held.woken.exists() and all(w in held.woken.read_text() for w in told), WITHIN_S
+        )
         log = (held.directory / "log").read_text()
         assert all(words in log for words in told)
         assert held.kept.read_bytes() == before
@@ -200,12 +193,12 @@ def test_a_flattening_on_disk_is_finished(desk, tmp_path_factory):
     with running(tmp_path_factory.mktemp("sold"), balances=balances) as sold:
         made = Desk(desk.directory, sold)
         with made.running() as operator:
-            until(made.kept.exists)
+            until(made.kept.exists, WITHIN_S)
             assert any(quantities(operator))
             assert asked(operator, "flatten", reason="out")["done"]
         made.file.write_text("[limits\n")
         with made.running() as operator:
-            until(lambda: "LIQUIDATED" in causes(operator))
+            until(lambda: "LIQUIDATED" in causes(operator), WITHIN_S)
             assert "not TOML" in causes(operator)["CONFIG"]
             assert not any(quantities(operator))
 
@@ -237,7 +230,7 @@ def test_with_nothing_at_stake_it_is_refused(desk, tmp_path_factory):
     with running(directory, balances={"USD": "1000"}) as poor:
         made = Desk(desk.directory, poor)
         with made.running() as operator:
-            until(made.kept.exists)
+            until(made.kept.exists, WITHIN_S)
             assert not any(quantities(operator))
         made.write("[limits]\nmax_leverage = -1\n")
         assert "limits.max_leverage" in refusal(made.tried("run"))

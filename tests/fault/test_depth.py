@@ -4,14 +4,17 @@ own, and none at all while it is not known.
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 
+from sidecar import clock
 from sidecar.coinbase import depth_books
 from sidecar.coinbase import session as session_module
 from sidecar.coinbase.auth import load_key
 from sidecar.coinbase.feed import Feed
 from sidecar.coinbase.frames import DEPTH_CHANNELS
+from sidecar.coinbase.lag import CoinbaseTime, Lag
 from sidecar.coinbase.levels import book_parts
 from sidecar.coinbase.session import Live, Lost, Session
 from sidecar.core.vocabulary import actions as ac
@@ -53,14 +56,14 @@ class Deep(Running):
         self.read_over_rest = list[ac.ReadDepth]()
         self.feeds = list[Feed]()
         self.is_deeper_than_shown = False
+        self.coinbase_time = CoinbaseTime()
         self.shown = {name: {self.levels(name)} for name in (BTC, ETH, SOL)}  # at any time
         self.stream = DepthStream(self.engine, self._made_feed, self.read_over_rest.append)
 
     def _made_feed(self, hand_over):
         url, key = self.trader.paper.urls["ws_url"], load_key(self.trader.paper.key_file)
-        feed = Feed(
-            Session(DEPTH_CHANNELS), [url], key, hand_over, now=self.engine.now, compressed=False
-        )
+        session = Session(DEPTH_CHANNELS, lag=Lag(self.coinbase_time, lambda: 0.5))
+        feed = Feed(session, [url], key, hand_over, now=self.engine.now, compressed=False)
         self.feeds.append(feed)
         return feed
 
@@ -344,11 +347,16 @@ async def test_a_crossed_book_is_not_told_and_comes_anew(deep):
 
 async def test_frames_that_come_late_are_told_as_of_then(deep):
     """How old they are is for the core to judge."""
+    wall = clock.wall()
+    deep.coinbase_time.heard(deep.engine.now(), wall, wall)
     deep.follow(BTC)
     await deep.until_seen(BTC)
     deep.switch(delay_frames_s="0.5")
     await deep.moves()
     await deep.until_seen(BTC)
+    told = deep.told(ev.DepthSeen)[-1]
+    (book,) = told.books
+    assert told.at - book.at >= timedelta(seconds=0.4)
 
 
 @pytest.mark.parametrize("part", [b"{", b'[{"type":"delta"}]'])

@@ -173,9 +173,9 @@ class DepthWatch:
             actions.append(FollowDepth(product_ids=wanted))
 
     def _held(self) -> tuple[list[str], list[str]]:
-        """The books that positions, and those that orders could bring, are sold in, the largest first; and those of
-        what is dust now, or has no price yet. Either may be worth selling with the next fact, of which nothing is told
-        here: those books are followed too, where no other takes the place.
+        """The books of the positions held, and of those that orders could bring, the largest first; and the books of
+        dust and of coins without a price. The next fact may make either worth selling, and no line comes or goes with
+        it: their books are followed too, as far as the others leave room.
         """
         tracker, held, dust = self.desk.tracker, list[str](), list[str]()
         lines = sorted(tracker.account.lines.values(), key=lambda line: (-line.notional, line.key))
